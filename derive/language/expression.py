@@ -1,0 +1,385 @@
+"""The expressions of the language: one small closed set of frozen nodes in which models, gradients and answers are all written.
+
+Indices and sizes inside a node are SymPy integer expressions; everything that holds array values is one of the nodes below.
+A vector has shape ``(n,)`` and acts as a column; its transpose has shape ``(1, n)``; a scalar has shape ``()``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, replace
+from fractions import Fraction
+
+import sympy as sp
+
+Integer = sp.Expr
+"""An integer expression in sizes and indices: ``T - 1``, ``s*i + d*a - p``."""
+
+
+def index(name: str) -> sp.Symbol:
+    """The index variable called ``name`` (t, i, k …); equal names give equal symbols."""
+    return sp.Symbol(name, integer=True)
+
+
+def size(name: str) -> sp.Symbol:
+    """The size called ``name`` (T, n, d …), a positive integer; equal names give equal symbols."""
+    return sp.Symbol(name, integer=True, positive=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where a node stands in its source text: 1-based line and column, and the column one past its end on that line."""
+
+    line: int
+    column: int
+    end_column: int
+
+
+def _span() -> Span | None:
+    return field(default=None, compare=False, repr=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """The condition lower ≤ value ≤ upper on integers."""
+
+    value: Integer
+    lower: Integer
+    upper: Integer
+
+
+@dataclass(frozen=True, slots=True)
+class Divides:
+    """The condition that the integer ``divisor`` divides ``value``."""
+
+    divisor: Integer
+    value: Integer
+
+
+Condition = Within | Divides
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """An exact rational number, a scalar."""
+
+    value: Fraction
+    span: Span | None = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class SizeValue:
+    """An integer expression in sizes and indices used as a number, as in ``loss / T``."""
+
+    value: Integer
+    span: Span | None = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """An array at superscripts (time), whole or at given subscripts: ``h^{t-1}``, ``U``, ``x[c, s*i + a]``.
+
+    With ``subscripts`` empty it is the whole array (shape of the declaration); with all of them given it is a scalar entry.
+    Subscripts count from 0; superscripts run over the range that the declaration gives.
+    """
+
+    name: str
+    superscripts: tuple[Integer, ...] = ()
+    subscripts: tuple[Integer, ...] = ()
+    span: Span | None = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Add:
+    """Terms of one shape, added; a number among arrays is added to every entry, as in ``1 - h``."""
+
+    terms: tuple[Expression, ...]
+    span: Span | None = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Negative:
+    operand: Expression
+    span: Span | None = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """Scalars and matrices multiplied in the order written; scalars scale, the others are matrix products."""
+
+    factors: tuple[Expression, ...]
+    span: Span | None = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Hadamard:
+    """The elementwise product of arrays of one shape."""
+
+    factors: tuple[Expression, ...]
+    span: Span | None = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Quotient:
+    """Numerator over a scalar, or over an array of the same shape, entry by entry; 1 over an array is its reciprocals."""
+
+    numerator: Expression
+    denominator: Expression
+    span: Span | None = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """Base raised to a scalar exponent, entry by entry."""
+
+    base: Expression
+    exponent: Expression
+    span: Span | None = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Transpose:
+    operand: Expression
+    span: Span | None = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Inner:
+    """⟨left, right⟩: the sum of the products of corresponding entries, a scalar."""
+
+    left: Expression
+    right: Expression
+    span: Span | None = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """The elementwise function ``function`` (a row of FUNCTIONS or an opaque name), or its ``order``-th derivative, of every entry."""
+
+    function: str
+    argument: Expression
+    order: int = 0
+    span: Span | None = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function of whole arrays, a row of ARRAY_FUNCTIONS: softmax(s), logsumexp(s), sum(a), trace(A)."""
+
+    function: str
+    arguments: tuple[Expression, ...]
+    span: Span | None = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Diagonal:
+    """The square matrix with ``vector`` on its diagonal."""
+
+    vector: Expression
+    span: Span | None = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """Σ of ``body`` over ``index = lower … upper``; empty when upper < lower."""
+
+    index: sp.Symbol
+    lower: Integer
+    upper: Integer
+    body: Expression
+    span: Span | None = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class OrderedProduct:
+    """body(first) · … · body(last), the factor at ``first`` on the left, counting down where first > last; empty: the identity.
+
+    ``descending`` says which way it counts, so that the empty product has a meaning for symbolic bounds.
+    """
+
+    index: sp.Symbol
+    first: Integer
+    last: Integer
+    body: Expression
+    descending: bool = True
+    span: Span | None = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """``body`` where all conditions hold, else zero (an Iverson bracket); body is not looked at where they fail."""
+
+    conditions: tuple[Condition, ...]
+    body: Expression
+    span: Span | None = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    size: Integer
+    span: Span | None = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """The array of the given shape with one number, 0 or 1, in every entry."""
+
+    value: int
+    shape: tuple[Integer, ...]
+    span: Span | None = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Kronecker:
+    """left ⊗ right, matrices or vectors."""
+
+    left: Expression
+    right: Expression
+    span: Span | None = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Vectorised:
+    """vec: the columns of a matrix stacked into one vector."""
+
+    operand: Expression
+    span: Span | None = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A matrix made of blocks, row by row."""
+
+    rows: tuple[tuple[Expression, ...], ...]
+    span: Span | None = _span()
+
+
+Expression = (
+    Number
+    | SizeValue
+    | Access
+    | Add
+    | Negative
+    | Product
+    | Hadamard
+    | Quotient
+    | Power
+    | Transpose
+    | Inner
+    | Apply
+    | Call
+    | Diagonal
+    | Sum
+    | OrderedProduct
+    | Guard
+    | Identity
+    | Filled
+    | Kronecker
+    | Vectorised
+    | Block
+)
+
+ZERO = Number(Fraction(0))
+ONE = Number(Fraction(1))
+
+
+def children(expression: Expression) -> Iterator[Expression]:
+    """The expressions directly inside ``expression``, left to right."""
+    match expression:
+        case Block(rows=rows):
+            for row in rows:
+                yield from row
+        case _:
+            for item in fields(expression):
+                value = getattr(expression, item.name)
+                if isinstance(value, Expression):
+                    yield value
+                elif isinstance(value, tuple):
+                    yield from (entry for entry in value if isinstance(entry, Expression))
+
+
+def walk(expression: Expression) -> Iterator[Expression]:
+    """``expression`` and everything inside it, outermost first."""
+    yield expression
+    for child in children(expression):
+        yield from walk(child)
+
+
+def map_children(function: Callable[[Expression], Expression], expression: Expression) -> Expression:
+    """``expression`` with ``function`` applied to each expression directly inside it."""
+    if isinstance(expression, Block):
+        return replace(expression, rows=tuple(tuple(function(entry) for entry in row) for row in expression.rows))
+    changes: dict[str, object] = {}
+    for item in fields(expression):
+        value = getattr(expression, item.name)
+        if isinstance(value, Expression):
+            changes[item.name] = function(value)
+        elif isinstance(value, tuple) and value and isinstance(value[0], Expression):
+            changes[item.name] = tuple(function(entry) for entry in value)
+    changes = {name: value for name, value in changes.items() if value != getattr(expression, name)}
+    return replace(expression, **changes) if changes else expression
+
+
+def substitute_indices(expression: Expression, values: dict[sp.Symbol, Integer]) -> Expression:
+    """``expression`` with index variables and sizes replaced; an index bound inside is left alone."""
+    if not values:
+        return expression
+
+    def integer(value: Integer) -> Integer:
+        return sp.sympify(value).xreplace(values)
+
+    def condition(item: Condition) -> Condition:
+        return type(item)(*(integer(getattr(item, f.name)) for f in fields(item)))
+
+    match expression:
+        case Sum(index=bound, lower=lower, upper=upper, body=body):
+            inner = {key: value for key, value in values.items() if key != bound}
+            bound, body = _fresh_where_captured(bound, body, inner)
+            return replace(
+                expression, index=bound, lower=integer(lower), upper=integer(upper), body=substitute_indices(body, inner)
+            )
+        case OrderedProduct(index=bound, first=first, last=last, body=body):
+            inner = {key: value for key, value in values.items() if key != bound}
+            bound, body = _fresh_where_captured(bound, body, inner)
+            return replace(
+                expression, index=bound, first=integer(first), last=integer(last), body=substitute_indices(body, inner)
+            )
+        case Access(superscripts=superscripts, subscripts=subscripts):
+            return replace(
+                expression,
+                superscripts=tuple(integer(entry) for entry in superscripts),
+                subscripts=tuple(integer(entry) for entry in subscripts),
+            )
+        case SizeValue(value=value):
+            return replace(expression, value=integer(value))
+        case Identity(size=extent):
+            return replace(expression, size=integer(extent))
+        case Filled(shape=shape):
+            return replace(expression, shape=tuple(integer(extent) for extent in shape))
+        case Guard(conditions=conditions, body=body):
+            return replace(
+                expression,
+                conditions=tuple(condition(item) for item in conditions),
+                body=substitute_indices(body, values),
+            )
+        case _:
+            return map_children(lambda child: substitute_indices(child, values), expression)
+
+
+def _fresh_where_captured(
+    bound: sp.Symbol, body: Expression, values: dict[sp.Symbol, Integer]
+) -> tuple[sp.Symbol, Expression]:
+    """Rename the bound index where a value put into its body mentions that name."""
+    taken = {symbol for value in values.values() for symbol in sp.sympify(value).free_symbols}
+    if bound not in taken:
+        return bound, body
+    name = next(candidate for candidate in _candidates(bound.name) if index(candidate) not in taken)
+    return index(name), substitute_indices(body, {bound: index(name)})
+
+
+def _candidates(name: str) -> Iterator[str]:
+    for letter in "kjsriqmlp":
+        if letter != name:
+            yield letter
+    for number in range(1, 1000):
+        yield f"{name}{number}"

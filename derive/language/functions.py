@@ -1,0 +1,222 @@
+"""The tables of functions: elementwise functions of one number, functions of whole arrays, and losses written in the language itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import sympy as sp
+
+X = sp.Symbol("x", real=True)
+"""The argument in a row's formulas."""
+Y = sp.Symbol("y", real=True)
+"""The value in a row's formulas."""
+
+
+@dataclass(frozen=True)
+class Function:
+    """One elementwise function: what it is, its slope as people write it, and where it may be sampled.
+
+    ``slope`` is in the argument ``X`` and the value ``Y``, whichever reads better. ``evaluate(numbers, x)`` computes it with any
+    array module that has NumPy's names, on complex input too. ``steepest`` is sup |slope|, None where unbounded.
+    ``inlined`` rows are differentiated at once (exp' is exp); the others keep f' as a name until a step substitutes it.
+    """
+
+    body: sp.Expr
+    slope: sp.Expr
+    evaluate: Callable[[Any, Any], Any]
+    source: str
+    domain: tuple[float, float] = (-2.0, 2.0)
+    steepest: float | None = None
+    inlined: bool = False
+    kink: str = ""
+
+
+@lru_cache(maxsize=None)
+def symbolic(name: str, order: int = 0) -> type[sp.Function]:
+    """The SymPy function standing for the ``order``-th derivative of the elementwise function ``name``."""
+
+    def fdiff(self: sp.Function, argindex: int = 1) -> sp.Expr:
+        row = FUNCTIONS.get(name)
+        if row is not None and row.inlined:
+            return row.slope.xreplace({X: self.args[0], Y: self})
+        return symbolic(name, order + 1)(self.args[0])
+
+    label = name + "'" * order
+    return type(label, (sp.Function,), {"fdiff": fdiff, "nargs": 1, "function_name": name, "order": order})
+
+
+def _positive(numbers: Any, x: Any) -> Any:
+    return numbers.real(x) > 0
+
+
+def _magnitude(numbers: Any, x: Any) -> Any:
+    return numbers.where(_positive(numbers, x), x, -x)
+
+
+FUNCTIONS: dict[str, Function] = {
+    "tanh": Function(
+        sp.tanh(X), 1 - Y**2, lambda m, x: m.tanh(x), "quotient rule on sinh x / cosh x", steepest=1.0
+    ),
+    "sigmoid": Function(
+        1 / (1 + sp.exp(-X)),
+        Y * (1 - Y),
+        lambda m, x: 0.5 * (1 + m.tanh(0.5 * x)),
+        "quotient rule on 1 / (1 + exp(-x))",
+        steepest=0.25,
+    ),
+    "relu": Function(
+        sp.Max(X, 0),
+        symbolic("step")(X),
+        lambda m, x: m.where(_positive(m, x), x, 0 * x),
+        "slope 1 where x > 0, slope 0 where x < 0",
+        steepest=1.0,
+        kink="the slope at 0 is taken as 0",
+    ),
+    "identity": Function(X, sp.Integer(1), lambda m, x: x, "the slope of x is 1", steepest=1.0),
+    "softplus": Function(
+        sp.log(1 + sp.exp(X)),
+        symbolic("sigmoid")(X),
+        lambda m, x: m.where(_positive(m, x), x, 0 * x) + m.log1p(m.exp(-_magnitude(m, x))),
+        "chain rule on log(1 + exp x)",
+        steepest=1.0,
+    ),
+    "step": Function(
+        sp.Heaviside(X, 0),
+        sp.Integer(0),
+        lambda m, x: m.where(_positive(m, x), 1 + 0 * x, 0 * x),
+        "constant on either side of 0",
+        steepest=0.0,
+        inlined=True,
+        kink="the value at 0 is taken as 0, and the slope there as 0",
+    ),
+    "abs": Function(
+        sp.Abs(X),
+        symbolic("sign")(X),
+        _magnitude,
+        "slope 1 where x > 0, slope -1 where x < 0",
+        steepest=1.0,
+        kink="the slope at 0 is taken as 0",
+    ),
+    "sign": Function(
+        sp.sign(X),
+        sp.Integer(0),
+        lambda m, x: m.where(_positive(m, x), 1 + 0 * x, m.where(_positive(m, -x), -1 + 0 * x, 0 * x)),
+        "constant on either side of 0",
+        steepest=0.0,
+        inlined=True,
+        kink="the slope at 0 is taken as 0",
+    ),
+    "exp": Function(
+        sp.exp(X), Y, lambda m, x: m.exp(x), "exp is its own derivative", domain=(-1.5, 1.5), inlined=True
+    ),
+    "log": Function(
+        sp.log(X), 1 / X, lambda m, x: m.log(x), "inverse function of exp", domain=(0.3, 3.0), inlined=True
+    ),
+    "sqrt": Function(
+        sp.sqrt(X),
+        1 / (2 * Y),
+        lambda m, x: m.sqrt(x),
+        "inverse function of the square",
+        domain=(0.3, 3.0),
+        inlined=True,
+    ),
+    "sin": Function(
+        sp.sin(X), symbolic("cos")(X), lambda m, x: m.sin(x), "addition theorem", steepest=1.0, inlined=True
+    ),
+    "cos": Function(
+        sp.cos(X), -symbolic("sin")(X), lambda m, x: m.cos(x), "addition theorem", steepest=1.0, inlined=True
+    ),
+}
+"""Every elementwise function the language knows; a name that ``where`` does not bind to one of these is opaque."""
+
+
+Entry = Callable[..., sp.Expr]
+"""entry(i, …) is the entry of an argument at those indices, as a SymPy expression."""
+
+
+@dataclass(frozen=True)
+class ArrayFunction:
+    """One function of a whole array: its entries in index notation, and how it is evaluated.
+
+    ``entry(argument, shape, indices)`` is its value at ``indices``; ``scalar`` says whether the value is a number or has the
+    argument's shape; ``rank`` is the number of axes the argument must have, None for any.
+    """
+
+    entry: Callable[[Entry, tuple[sp.Expr, ...], tuple[sp.Expr, ...]], sp.Expr]
+    evaluate: Callable[[Any, Any], Any]
+    source: str
+    scalar: bool
+    rank: int | None = None
+
+
+def total(argument: Entry, shape: tuple[sp.Expr, ...]) -> sp.Expr:
+    """The sum of ``argument`` over all its entries, with fresh bound indices."""
+    bound = tuple(sp.Dummy("j", integer=True) for _ in shape)
+    body = argument(*bound)
+    for variable, extent in zip(reversed(bound), reversed(shape), strict=True):
+        body = sp.Sum(body, (variable, 0, extent - 1))
+    return body
+
+
+def _exponentials(argument: Entry, shape: tuple[sp.Expr, ...]) -> sp.Expr:
+    return total(lambda *indices: symbolic("exp")(argument(*indices)), shape)
+
+
+def _log_sum_exp(numbers: Any, x: Any) -> Any:
+    largest = numbers.max(numbers.real(x))
+    return largest + numbers.log(numbers.sum(numbers.exp(x - largest)))
+
+
+def _softmax(numbers: Any, x: Any) -> Any:
+    weights = numbers.exp(x - numbers.max(numbers.real(x)))
+    return weights / numbers.sum(weights)
+
+
+def _trace(argument: Entry, shape: tuple[sp.Expr, ...]) -> sp.Expr:
+    bound = sp.Dummy("j", integer=True)
+    return sp.Sum(argument(bound, bound), (bound, 0, shape[0] - 1))
+
+
+ARRAY_FUNCTIONS: dict[str, ArrayFunction] = {
+    "softmax": ArrayFunction(
+        lambda argument, shape, indices: symbolic("exp")(argument(*indices)) / _exponentials(argument, shape),
+        _softmax,
+        "exp of each entry over the sum of all exps",
+        scalar=False,
+        rank=1,
+    ),
+    "logsumexp": ArrayFunction(
+        lambda argument, shape, indices: symbolic("log")(_exponentials(argument, shape)),
+        _log_sum_exp,
+        "log of the sum of the exps",
+        scalar=True,
+        rank=1,
+    ),
+    "sum": ArrayFunction(
+        lambda argument, shape, indices: total(argument, shape),
+        lambda m, x: m.sum(x),
+        "all entries added",
+        scalar=True,
+    ),
+    "trace": ArrayFunction(
+        lambda argument, shape, indices: _trace(argument, shape),
+        lambda m, x: m.trace(x),
+        "the diagonal added",
+        scalar=True,
+        rank=2,
+    ),
+}
+
+LOSSES: dict[str, tuple[tuple[str, ...], str]] = {
+    "squared": (("prediction", "target"), "<prediction - target, prediction - target> / 2"),
+    "logistic": (("score", "label"), "softplus(score) - label * score"),
+    "cross_entropy": (("scores", "target"), "logsumexp(scores) - <target, scores>"),
+}
+"""Losses by name: their parameters and what they stand for, in the language.
+
+cross_entropy is -log of the softmax at the target, written so that it needs no logarithm of a small number; its target is one-hot or
+a distribution (entries that add up to 1).
+"""
