@@ -53,7 +53,7 @@ types: install
 
 imports: install
 	@echo "== import contracts"
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 pytest: install
 	@echo "== pytest"

@@ -254,6 +254,18 @@ class Block:
     span: Span | None = _span()
 
 
+@dataclass(frozen=True, slots=True)
+class Derivative:
+    """∂of/∂wrt with everything in between taken along: a gradient (the shape of wrt) where ``of`` is a scalar, else a Jacobian matrix.
+
+    It names a quantity on the left of an equation; evaluating it is a witness's work, not the evaluator's.
+    """
+
+    of: Access
+    wrt: Access
+    span: Span | None = _span()
+
+
 Expression = (
     Number
     | SizeValue
@@ -277,6 +289,7 @@ Expression = (
     | Kronecker
     | Vectorised
     | Block
+    | Derivative
 )
 
 ZERO = Number(Fraction(0))

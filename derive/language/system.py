@@ -5,7 +5,8 @@ A Program is a set of equations over declared arrays; a model and its gradient a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import sympy as sp
@@ -39,7 +40,11 @@ class Declaration:
     superscripts: tuple[Range, ...] = ()
     description: str = ""
     zero_outside: bool = False
-    span: Span | None = None
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+Scope = Mapping[str, Declaration]
+"""The declared arrays by name."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class Start:
 
     access: Access
     value: Expression | None
-    span: Span | None = None
+    span: Span | None = field(default=None, compare=False, repr=False)
 
     @property
     def key(self) -> str:

@@ -1,0 +1,142 @@
+"""The reverse walk: for every array, what flows back to it from each stage that reads it.
+
+The adjoint of an array a is ∂loss/∂a. A stage ``out = body`` sends ``Σ ∂loss/∂out[…] · ∂body/∂a[…]`` back to each a that it reads. The partial
+derivative is SymPy's; the sum is contracted exactly; the result is lifted to matrix notation where it has one. Time is one more index,
+so backpropagation through time needs no rule of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import sympy as sp
+
+from derive.calculus.contract import Term, contracted
+from derive.calculus.index_notation import Bound, Stage, dummy, element, partial_derivative, stage
+from derive.calculus.lift import NotAMatrix, in_indices, lift, named_indices
+from derive.calculus.tidy import tidy
+from derive.language import expression as ast
+from derive.language.expression import Access, Expression, index
+from derive.language.system import Declaration, Equation, Program, Range, Scope
+
+SUBSCRIPT_NAMES = "ijklmnop"
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """What one stage sends back to one array: the stage, its partial derivative as SymPy gives it, and the contracted terms."""
+
+    stage: Stage
+    partial: sp.Expr
+    terms: tuple[Term, ...]
+    value: Expression
+    """The contracted terms added, in matrix notation if the adjoint has one, else in indices."""
+
+
+@dataclass(frozen=True)
+class Adjoint:
+    """∂loss/∂(array at superscripts): its equation, where it came from, and the same in index notation."""
+
+    array: Access
+    equation: Equation
+    index_equation: Equation
+    contributions: tuple[Contribution, ...]
+
+    @property
+    def has_matrix_form(self) -> bool:
+        """The equation speaks of whole arrays, not of entries."""
+        return not self.equation.target.subscripts
+
+
+@dataclass(frozen=True)
+class Question:
+    """Whose adjoint is sought: the array, where in time, under which name, and how far its superscripts run."""
+
+    name: str
+    result: str
+    ranges: tuple[Range, ...] = ()
+    superscripts: tuple[sp.Expr, ...] | None = None
+    """Fixed superscripts (a start), or None for one index for each range."""
+
+
+def stages_of(program: Program, scope: Scope) -> tuple[Stage, ...]:
+    """Every equation, and every start that is computed from other arrays, in index notation."""
+    starts = [Equation(s.access, s.value) for s in program.starts if s.value is not None and _reads_arrays(s.value)]
+    return tuple(stage(equation, scope) for equation in (*starts, *program.equations))
+
+
+def _reads_arrays(value: Expression) -> bool:
+    return any(isinstance(node, Access) for node in ast.walk(value))
+
+
+def adjoint(
+    question: Question, stages: Sequence[Stage], adjoints: Mapping[str, str | None], scope: Scope
+) -> Adjoint:
+    """The adjoint of one array.
+
+    ``adjoints`` names the adjoint array of each stage's output, None for the loss itself, whose adjoint is 1; outputs that do not
+    reach the loss are absent.
+    """
+    shape = scope[question.name].shape
+    above = [dummy(r.index.name) for r in question.ranges]
+    below = [dummy(letter) for letter, _ in zip(SUBSCRIPT_NAMES, shape, strict=False)]
+    superscripts = tuple(above) if question.superscripts is None else question.superscripts
+    free = {
+        **{d: Bound(d, r.lower, r.upper) for d, r in zip(above, question.ranges, strict=True)},
+        **{d: Bound(d, sp.Integer(0), extent - 1) for d, extent in zip(below, shape, strict=True)},
+    }
+    entry = element(question.name, superscripts, below)
+    raw: list[tuple[Stage, sp.Expr, list[Term]]] = []
+    for item in stages:
+        if item.name not in adjoints or not item.body.has(sp.IndexedBase(question.name)):
+            continue
+        partial = partial_derivative(item.body, entry)
+        name = adjoints[item.name]
+        seed = sp.Integer(1) if name is None else element(name, item.superscripts, item.subscripts)
+        terms = contracted(seed * partial, item.bounds, free, above)
+        if terms:
+            raw.append((item, partial, terms))
+    axes = {d: extent for d, extent in zip(below, shape, strict=True)}
+    readable = [(d, r.index.name) for d, r in zip(above, question.ranges, strict=True)]
+    entrywise = [*readable, *((d, _letter(n, readable)) for n, d in enumerate(below))]
+    index_values = [[named_indices(in_indices(t, scope), entrywise) for t in terms] for _, _, terms in raw]
+    try:
+        values = [[named_indices(lift(t, axes, scope), readable) for t in terms] for _, _, terms in raw]
+        lifted = True
+    except NotAMatrix:
+        values, lifted = index_values, False
+    target = Access(question.result, tuple(index(r.index.name) for r in question.ranges) if question.superscripts is None else superscripts)
+    entry_target = Access(
+        question.result, target.superscripts, tuple(index(name) for d, name in entrywise if d in axes)
+    )
+    sub_ranges = tuple(
+        Range(index(name), sp.Integer(0), axes[d] - 1) for d, name in entrywise if d in axes
+    )
+    contributions = tuple(
+        Contribution(item, partial, tuple(terms), _total(parts, (), scope))
+        for (item, partial, terms), parts in zip(raw, values, strict=True)
+    )
+    index_equation = Equation(
+        entry_target, _total([v for part in index_values for v in part], (), scope), (*question.ranges, *sub_ranges)
+    )
+    whole = Equation(target, _total([v for part in values for v in part], shape, scope), question.ranges)
+    return Adjoint(
+        Access(question.name, target.superscripts), whole if lifted else index_equation, index_equation, contributions
+    )
+
+
+def _total(values: Sequence[Expression], shape: Sequence[sp.Expr], scope: Scope) -> Expression:
+    if not values:
+        return ast.Filled(0, tuple(shape)) if shape else ast.ZERO
+    return values[0] if len(values) == 1 else tidy(ast.Add(tuple(values)), scope)
+
+
+def _letter(position: int, above: Sequence[tuple[sp.Symbol, str]]) -> str:
+    taken = {name for _, name in above}
+    return [letter for letter in SUBSCRIPT_NAMES if letter not in taken][position]
+
+
+def declared(declaration: Declaration, name: str, ranges: tuple[Range, ...]) -> Declaration:
+    """The declaration of an adjoint of ``declaration``: same shape, zero outside its range."""
+    return Declaration(name, "defined", declaration.shape, ranges, zero_outside=True)

@@ -1,0 +1,303 @@
+"""Solving ``s^t = A^t s^{t-1} + b^t``: the closed form as a sum of ordered products, and its proof by induction, rule by rule.
+
+    s^T = (A^T ⋯ A^1) s^0 + Σ_{k=1}^{T} (A^T ⋯ A^{k+1}) b^k
+
+Every line of the proof is made from the line before by one rewriting rule, and ``normal`` brings both to one form to check it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import sympy as sp
+
+from derive.calculus.recurrence import product_of_steps
+from derive.calculus.stages import free_indices
+from derive.calculus.tidy import tidy
+from derive.language import expression as ast
+from derive.language.expression import Expression, Integer, index
+from derive.language.shapes import shape_of
+from derive.language.system import Scope
+
+
+@dataclass(frozen=True)
+class Recurrence:
+    """``state(t) = factor(t) state(t-1) + source(t)`` for t = lower … last; the three are expressions in ``time``."""
+
+    time: sp.Symbol
+    lower: Integer
+    last: Integer
+    state: Expression
+    factor: Expression
+    source: Expression
+    scope: Scope
+
+    def state_at(self, position: Integer) -> Expression:
+        """The state at one time."""
+        return ast.substitute_indices(self.state, {self.time: sp.sympify(position)})
+
+    def factor_at(self, position: Integer) -> Expression:
+        """The matrix that multiplies the state before."""
+        return ast.substitute_indices(self.factor, {self.time: sp.sympify(position)})
+
+    def source_at(self, position: Integer) -> Expression:
+        """What is added at one time."""
+        return ast.substitute_indices(self.source, {self.time: sp.sympify(position)})
+
+
+@dataclass(frozen=True)
+class ProofLine:
+    """One line of a proof: the expression, the rule that made it from the line before, and that rule in a sentence."""
+
+    expression: Expression
+    rule: str
+    reason: str
+
+
+def closed_form(recurrence: Recurrence, last: Integer | None = None) -> Expression:
+    """The state at ``last`` in terms of the state before the first step and of every source."""
+    end = recurrence.last if last is None else sp.sympify(last)
+    first = recurrence.lower
+    return _plus(
+        _times(_steps(recurrence, end, first - 1), recurrence.state_at(first - 1), recurrence.scope),
+        _source_sum(recurrence, end, end),
+    )
+
+
+def _steps(recurrence: Recurrence, last: Integer, first: Integer) -> Expression:
+    return product_of_steps(recurrence.factor, recurrence.time, last, first)
+
+
+def _source_sum(recurrence: Recurrence, last: Integer, upper: Integer) -> Expression:
+    """Σ_{k=first}^{upper} (A^last ⋯ A^{k+1}) b^k."""
+    k = _free_index(recurrence, last)
+    term = _times(_steps(recurrence, last, k), recurrence.source_at(k), recurrence.scope)
+    return ast.Sum(k, recurrence.lower, sp.sympify(upper), term)
+
+
+def _free_index(recurrence: Recurrence, last: Integer) -> sp.Symbol:
+    taken = free_indices(recurrence.factor) | free_indices(recurrence.source) | sp.sympify(last).free_symbols
+    taken -= {recurrence.time}
+    return next(index(name) for name in ("k", "s", "l", "q", "a1", "a2") if index(name) not in taken)
+
+
+def _times(left: Expression, right: Expression, scope: Scope) -> Expression:
+    return ast.Product((left, right)) if isinstance(right, ast.Add) else tidy(ast.Product((left, right)), scope)
+
+
+def _plus(*terms: Expression) -> Expression:
+    flat = [part for term in terms for part in (term.terms if isinstance(term, ast.Add) else (term,))]
+    return ast.Add(tuple(flat))
+
+
+def proof(recurrence: Recurrence) -> tuple[ProofLine, ...]:
+    """The induction step: the closed form for one step fewer, put into the recurrence, is the closed form.
+
+    The base case is the closed form after no step, where the sum is empty and the product is the identity.
+    """
+    last = recurrence.last
+    hypothesis = closed_form(recurrence, sp.expand(last - 1))
+    lines = [
+        ProofLine(
+            _plus(_times(recurrence.factor_at(last), recurrence.state_at(sp.expand(last - 1)), recurrence.scope), recurrence.source_at(last)),
+            "recurrence",
+            "This is the recurrence at the last step.",
+        )
+    ]
+    for name, rule, reason in (
+        ("hypothesis", lambda e: _put_hypothesis(e, recurrence, hypothesis), "The closed form is assumed for one step fewer."),
+        ("distribute", lambda e: distribute(e, recurrence.scope), "A matrix times a sum is the sum of the products."),
+        ("absorb", lambda e: absorb(e, recurrence), "The new factor is the next one on the left of each ordered product."),
+        ("join", lambda e: join_last(e, recurrence), "The last source is the missing term of the sum: an empty product is the identity."),
+    ):
+        lines.append(ProofLine(rule(lines[-1].expression), name, reason))
+    return tuple(lines)
+
+
+def is_proved(recurrence: Recurrence) -> bool:
+    """The last line of the proof is the closed form, letter for letter, and all lines have one normal form."""
+    lines = proof(recurrence)
+    wanted = closed_form(recurrence)
+    forms = {normal(line.expression, recurrence) for line in lines[1:]}
+    base = tidy(_empty(closed_form(recurrence, recurrence.lower - 1), recurrence), recurrence.scope)
+    return lines[-1].expression == wanted and forms == {normal(wanted, recurrence)} and base == recurrence.state_at(recurrence.lower - 1)
+
+
+def normal(expression: Expression, recurrence: Recurrence) -> frozenset[Expression]:
+    """The set of terms after distributing, absorbing factors into ordered products and joining sums."""
+    spread = distribute(expression, recurrence.scope)
+    joined = join_last(absorb(spread, recurrence), recurrence)
+    return frozenset(joined.terms if isinstance(joined, ast.Add) else (joined,))
+
+
+def _put_hypothesis(expression: Expression, recurrence: Recurrence, hypothesis: Expression) -> Expression:
+    before = recurrence.state_at(sp.expand(recurrence.last - 1))
+    return _everywhere(lambda node: hypothesis if node == before else node, expression)
+
+
+def _everywhere(rule: Callable[[Expression], Expression], expression: Expression) -> Expression:
+    return rule(ast.map_children(lambda child: _everywhere(rule, child), expression))
+
+
+def distribute(expression: Expression, scope: Scope) -> Expression:
+    """A (p + Σ q) becomes A p + Σ A q, for the sums a closed form is made of; sums inside a source are left alone."""
+    terms = expression.terms if isinstance(expression, ast.Add) else (expression,)
+    found: list[Expression] = []
+    for term in terms:
+        match term:
+            case ast.Product(factors=(*left, ast.Add(terms=parts))) if any(_holds_products(part) for part in parts):
+                found += [_left_times(tuple(left), part) for part in parts]
+            case _:
+                found.append(term)
+    return ast.Add(tuple(found)) if len(found) > 1 else found[0]
+
+
+def _holds_products(expression: Expression) -> bool:
+    return any(isinstance(node, ast.OrderedProduct) for node in ast.walk(expression))
+
+
+def _left_times(left: tuple[Expression, ...], part: Expression) -> Expression:
+    match part:
+        case ast.Sum(index=bound, lower=lower, upper=upper, body=body):
+            return ast.Sum(bound, lower, upper, _left_times(left, body))
+        case ast.Product(factors=factors):
+            return ast.Product((*left, *factors))
+        case _:
+            return ast.Product((*left, part))
+
+
+def absorb(expression: Expression, recurrence: Recurrence) -> Expression:
+    """A^T (A^{T-1} ⋯ A^{k+1}) becomes A^T ⋯ A^{k+1}."""
+
+    def rule(node: Expression) -> Expression:
+        if not isinstance(node, ast.Product):
+            return node
+        factors = node.factors
+        for place, factor in enumerate(factors):
+            if not isinstance(factor, ast.OrderedProduct) or not factor.descending:
+                continue
+            following = sp.expand(factor.first + 1)
+            new = ast.substitute_indices(factor.body, {factor.index: following})
+            beside = new.factors if isinstance(new, ast.Product) else (new,)
+            start = place - len(beside)
+            if start >= 0 and factors[start:place] == beside:
+                longer = ast.OrderedProduct(factor.index, following, factor.last, factor.body, True)
+                return ast.Product((*factors[:start], longer, *factors[place + 1 :]))
+        return node
+
+    return _everywhere(rule, expression)
+
+
+def join_last(expression: Expression, recurrence: Recurrence) -> Expression:
+    """Σ_{k=a}^{T-1} f(k) + f(T) becomes Σ_{k=a}^{T} f(k), an empty ordered product in f(T) being the identity."""
+    if not isinstance(expression, ast.Add):
+        return expression
+    terms = list(expression.terms)
+    for place, term in enumerate(terms):
+        if not isinstance(term, ast.Sum):
+            continue
+        following = sp.expand(term.upper + 1)
+        last = tidy(_empty(ast.substitute_indices(term.body, {term.index: following}), recurrence), recurrence.scope)
+        for other, candidate in enumerate(terms):
+            if other != place and tidy(candidate, recurrence.scope) == last:
+                joined = ast.Sum(term.index, term.lower, following, term.body)
+                return ast.Add(tuple(joined if n == place else t for n, t in enumerate(terms) if n != other))
+    return expression
+
+
+def _empty(expression: Expression, recurrence: Recurrence) -> Expression:
+    """Ordered products and sums without any term, written as what they are."""
+
+    def rule(node: Expression) -> Expression:
+        match node:
+            case ast.OrderedProduct(first=first, last=last, body=body, descending=down):
+                count = sp.expand(first - last + 1 if down else last - first + 1)
+                if count == 0:
+                    shape = shape_of(body, recurrence.scope)
+                    return ast.Identity(shape[0]) if shape else ast.ONE
+            case ast.Sum(lower=lower, upper=upper, body=body) if sp.expand(upper - lower + 1) == 0:
+                shape = shape_of(body, recurrence.scope)
+                return ast.Filled(0, shape) if shape else ast.ZERO
+        return node
+
+    return _everywhere(rule, expression)
+
+
+def unrolled(product: ast.OrderedProduct, values: dict[sp.Symbol, Integer], scope: Scope) -> Expression:
+    """The ordered product with its factors written out for given numbers of steps."""
+    first, last = (sp.sympify(end).xreplace(values) for end in (product.first, product.last))
+    step = -1 if product.descending else 1
+    if not (first.is_Integer and last.is_Integer):
+        raise ValueError(f"an ordered product from {first} to {last} has no known number of factors: give both ends as numbers")
+    positions = range(int(first), int(last) + step, step)
+    factors = [ast.substitute_indices(product.body, {product.index: sp.Integer(p)}) for p in positions]
+    if not factors:
+        shape = shape_of(product.body, scope)
+        return ast.Identity(shape[0]) if shape else ast.ONE
+    return tidy(ast.Product(tuple(factors)), scope)
+
+
+def vectorised(expression: Expression, name: str, scope: Scope) -> Expression | None:
+    """The matrix M with expression = M vec(d_name), where the expression is linear in ``d_name``: vec(L dW r) = (rᵀ ⊗ L) vec(dW).
+
+    Terms without ``d_name`` count as zero. None where ``d_name`` stands transposed or elementwise.
+    """
+    change = f"d_{name}"
+    match expression:
+        case ast.Add(terms=terms):
+            parts = [_of_term(term, change, scope) for term in terms if _mentions(term, change)]
+        case _:
+            parts = [_of_term(expression, change, scope)]
+    if any(part is None for part in parts) or not parts:
+        return None
+    known = [part for part in parts if part is not None]
+    return known[0] if len(known) == 1 else ast.Add(tuple(known))
+
+
+def _mentions(expression: Expression, name: str) -> bool:
+    return any(isinstance(node, ast.Access) and node.name == name for node in ast.walk(expression))
+
+
+def _of_term(term: Expression, change: str, scope: Scope) -> Expression | None:
+    match term:
+        case ast.Access(name=name) if name == change:
+            shape = scope[change].shape
+            return ast.Identity(shape[0]) if len(shape) == 1 else ast.ONE if not shape else None
+        case ast.Negative(operand=operand):
+            inner = _of_term(operand, change, scope)
+            return None if inner is None else ast.Negative(inner)
+        case ast.Sum(index=bound, lower=lower, upper=upper, body=body):
+            inner = _of_term(body, change, scope)
+            return None if inner is None else ast.Sum(bound, lower, upper, inner)
+        case ast.Add():
+            return vectorised(term, change.removeprefix("d_"), scope)
+        case ast.Product(factors=factors):
+            return _of_product(factors, change, scope)
+        case _:
+            return None
+
+
+def _of_product(factors: tuple[Expression, ...], change: str, scope: Scope) -> Expression | None:
+    place = [n for n, factor in enumerate(factors) if _mentions(factor, change)]
+    if len(place) != 1:
+        return None
+    left, middle, right = factors[: place[0]], factors[place[0]], factors[place[0] + 1 :]
+    if not isinstance(middle, ast.Access):
+        inner = None if right else _of_term(middle, change, scope)
+        return None if inner is None else tidy(ast.Product((*left, inner)), scope)
+    shape = scope[change].shape
+    if len(shape) < 2:
+        if right or not left:
+            return None
+        return tidy(ast.Product(left), scope) if len(left) > 1 else left[0]
+    if not right:
+        return None
+    vector = right[0] if len(right) == 1 else ast.Product(right)
+    matrices = [factor for factor in left if shape_of(factor, scope)]
+    scalars = [factor for factor in left if not shape_of(factor, scope)]
+    beside: Expression = ast.Identity(shape[0])
+    if matrices:
+        beside = matrices[0] if len(matrices) == 1 else ast.Product(tuple(matrices))
+    body: Expression = ast.Kronecker(tidy(ast.Transpose(vector), scope), beside)
+    return ast.Product((*scalars, body)) if scalars else body

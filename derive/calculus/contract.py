@@ -1,0 +1,233 @@
+"""Exact contraction: derivatives written as sums of products, with every Kronecker delta solved over the integers or kept.
+
+A delta is used to fix a summed index only where the solution is exact: with coefficient ±1 always, with another coefficient c under the
+condition that c divides the rest. The range of the index it fixes becomes a condition; conditions that always hold are dropped,
+those on one summed index become its bounds.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import sympy as sp
+
+from derive.calculus.index_notation import Bound, divides, dummy, within
+from derive.language.expression import Condition, Divides, Integer, Within
+
+exact_quotient = sp.Function("exact_quotient")
+"""exact_quotient(a, b) is a / b, which a Divides condition beside it makes an integer."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """The product of ``factors`` where all ``conditions`` hold, else zero, summed over ``bounds``."""
+
+    factors: tuple[sp.Expr, ...]
+    bounds: tuple[Bound, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+
+    def replaced(self, values: Mapping[sp.Basic, sp.Basic]) -> Term:
+        """The term with indices replaced."""
+        return Term(
+            tuple(factor.xreplace(values) for factor in self.factors),
+            tuple(Bound(b.index, b.lower.xreplace(values), b.upper.xreplace(values)) for b in self.bounds),
+            tuple(_replaced(condition, values) for condition in self.conditions),
+        )
+
+
+def contracted(
+    expression: sp.Expr, bounds: Sequence[Bound], free: Mapping[sp.Symbol, Bound], pinned: Iterable[sp.Symbol] = ()
+) -> list[Term]:
+    """Σ over ``bounds`` of ``expression`` as terms without a delta that could be solved.
+
+    ``free`` gives the range of each index that is not summed, by which conditions are decided; a delta on one of the ``pinned`` ones
+    (superscripts) becomes a condition, so that ``δ(t, T)`` reads "where t = T".
+    """
+    solved = (_eliminated(replace(term, bounds=(*bounds, *term.bounds)), tuple(pinned)) for term in expanded(expression))
+    tightened = (tighten(term, free) for term in solved)
+    return [term for term in tightened if term is not None]
+
+
+def expanded(expression: sp.Expr) -> list[Term]:
+    """``expression`` as terms: sums taken apart only where that is needed to reach a delta, bound indices renamed afresh."""
+    match expression:
+        case sp.Add() if _has_delta(expression):
+            return [term for part in expression.args for term in expanded(part)]
+        case sp.Mul():
+            parts = [expanded(factor) for factor in expression.args]
+            return [_multiplied(choice) for choice in itertools.product(*parts)]
+        case sp.Sum():
+            fresh = {limit[0]: dummy(limit[0].name) for limit in expression.limits}
+            bounds = tuple(
+                Bound(fresh[i], sp.sympify(low).xreplace(fresh), sp.sympify(high).xreplace(fresh))
+                for i, low, high in expression.limits
+            )
+            inner = expanded(expression.function.xreplace(fresh))
+            return [replace(term, bounds=(*bounds, *term.bounds)) for term in inner]
+        case sp.Function() if expression.func == within:
+            return [Term((), (), (Within(*expression.args),))]
+        case sp.Function() if expression.func == divides:
+            return [Term((), (), (Divides(*expression.args),))]
+        case _ if expression == 0:
+            return []
+        case _ if expression == 1:
+            return [Term(())]
+        case _:
+            return [Term((expression,))]
+
+
+def _multiplied(terms: Iterable[Term]) -> Term:
+    chosen = tuple(terms)
+    return Term(
+        tuple(factor for term in chosen for factor in term.factors),
+        tuple(bound for term in chosen for bound in term.bounds),
+        tuple(condition for term in chosen for condition in term.conditions),
+    )
+
+
+def _has_delta(expression: sp.Expr) -> bool:
+    return expression.has(sp.KroneckerDelta)
+
+
+def _eliminated(term: Term, pinned: tuple[sp.Symbol, ...]) -> Term:
+    """``term`` with each delta that fixes a summed index used up; coefficients ±1 first."""
+    while True:
+        term = replace(term, factors=tuple(factor for factor in term.factors if factor != 1))
+        choice = min(_solutions(term), key=lambda solution: solution[0], default=None)
+        if choice is None:
+            return _deltas_as_conditions(term, pinned)
+        _, delta, bound, solution, needed = choice
+        left = Term(
+            tuple(factor for factor in term.factors if factor is not delta),
+            tuple(other for other in term.bounds if other is not bound),
+            (*term.conditions, *needed, Within(bound.index, bound.lower, bound.upper)),
+        )
+        term = left.replaced({bound.index: solution})
+
+
+def _solutions(term: Term) -> Iterable[tuple[tuple[int, int], sp.Expr, Bound, Integer, tuple[Condition, ...]]]:
+    """Every way to fix a summed index by a delta: (order of preference, delta, index, value, condition)."""
+    deltas = [factor for factor in term.factors if isinstance(factor, sp.KroneckerDelta)]
+    for number, (delta, bound) in enumerate(itertools.product(deltas, term.bounds)):
+        difference = sp.expand(delta.args[0] - delta.args[1])
+        coefficient = difference.coeff(bound.index, 1)
+        rest = sp.expand(difference - coefficient * bound.index)
+        if not coefficient.is_nonzero or rest.has(bound.index):
+            continue
+        if coefficient in (1, -1):
+            yield (0, number), delta, bound, sp.expand(-rest * coefficient), ()
+        elif coefficient.is_positive or coefficient.is_negative:
+            divisor, value = (coefficient, -rest) if coefficient.is_positive else (-coefficient, rest)
+            yield (1, number), delta, bound, exact_quotient(value, divisor), (Divides(divisor, value),)
+
+
+def _deltas_as_conditions(term: Term, pinned: tuple[sp.Symbol, ...]) -> Term:
+    """A delta that pins a free superscript, such as t = T, becomes the condition T ≤ t ≤ T."""
+    factors: list[sp.Expr] = []
+    conditions = list(term.conditions)
+    for factor in term.factors:
+        condition = _pin(factor, pinned) if isinstance(factor, sp.KroneckerDelta) else None
+        if condition is None:
+            factors.append(factor)
+        else:
+            conditions.append(condition)
+    return Term(tuple(factors), term.bounds, tuple(conditions))
+
+
+def _pin(delta: sp.Expr, pinned: tuple[sp.Symbol, ...]) -> Within | None:
+    difference = sp.expand(delta.args[0] - delta.args[1])
+    for symbol in pinned:
+        coefficient = difference.coeff(symbol, 1)
+        if coefficient in (1, -1):
+            position = sp.expand(symbol - coefficient * difference)
+            return Within(symbol, position, position)
+    return None
+
+
+def tighten(term: Term, free: Mapping[sp.Symbol, Bound]) -> Term | None:
+    """``term`` with each condition decided where the ranges decide it, or made a bound of the summed index it restricts; None if never.
+
+    What stays is solved for one index where that is possible: ``t + 1 ≤ T`` on 1 ≤ t ≤ T becomes ``1 ≤ t ≤ T - 1``.
+    """
+    ranges = {**free, **{bound.index: bound for bound in term.bounds}}
+    kept: list[Condition] = []
+    for condition in term.conditions:
+        if isinstance(condition, Divides):
+            kept += [condition] if condition.divisor != 1 else []
+            continue
+        if condition.lower == -sp.oo and condition.upper == sp.oo:
+            continue
+        slacks = (sp.expand(condition.value - condition.lower), sp.expand(condition.upper - condition.value))
+        if any(_extreme(slack, ranges, lowest=False).is_negative for slack in slacks):
+            return None
+        open_ends = [not _extreme(slack, ranges, lowest=True).is_nonnegative for slack in slacks]
+        if not any(open_ends):
+            continue
+        solved = _solved_for_one_index(condition, open_ends, ranges)
+        if solved is None:
+            kept.append(condition)
+            continue
+        bound = _intersection(ranges[solved.value], solved)
+        if bound is None:
+            kept.append(solved)
+        else:
+            ranges[solved.value] = bound
+    kept += [
+        Within(index, ranges[index].lower, ranges[index].upper) for index, bound in free.items() if ranges[index] != bound
+    ]
+    return Term(term.factors, tuple(ranges[bound.index] for bound in term.bounds), tuple(kept))
+
+
+def _solved_for_one_index(
+    condition: Within, open_ends: Sequence[bool], ranges: Mapping[sp.Symbol, Bound]
+) -> Within | None:
+    """lower ≤ ±s + rest ≤ upper as limits on s, an end that always holds replaced by the end of the range of s."""
+    for symbol in reversed(ranges):
+        coefficient = sp.expand(condition.value).coeff(symbol, 1)
+        if coefficient not in (1, -1) or any(sp.sympify(end).has(symbol) for end in (condition.lower, condition.upper)):
+            continue
+        rest = sp.expand(condition.value - coefficient * symbol)
+        low, high = (
+            sp.expand(coefficient * (end - rest)) if is_open else None
+            for end, is_open in zip((condition.lower, condition.upper), open_ends, strict=True)
+        )
+        if coefficient == -1:
+            low, high = high, low
+        bound = ranges[symbol]
+        return Within(symbol, bound.lower if low is None else low, bound.upper if high is None else high)
+    return None
+
+
+def _intersection(bound: Bound, condition: Within) -> Bound | None:
+    """The interval common to both, where it is known which limits are the stricter; else None."""
+    lower = _greater(bound.lower, condition.lower)
+    upper = _greater(-bound.upper, -condition.upper)
+    return None if lower is None or upper is None else Bound(bound.index, lower, sp.expand(-upper))
+
+
+def _greater(first: Integer, second: Integer) -> Integer | None:
+    difference = sp.expand(first - second)
+    return first if difference.is_nonnegative else second if difference.is_nonpositive else None
+
+
+def _extreme(value: Integer, ranges: Mapping[sp.Symbol, Bound], *, lowest: bool) -> Integer:
+    """The least (greatest) value of an affine expression over the ranges of its indices."""
+    for _ in range(len(ranges) + 1):
+        inside = [index for index in ranges if value.has(index)]
+        if not inside:
+            break
+        for index in inside:
+            coefficient = value.coeff(index, 1)
+            downward = coefficient.is_positive if lowest else coefficient.is_negative
+            value = sp.expand(value.xreplace({index: ranges[index].lower if downward else ranges[index].upper}))
+    return value
+
+
+def _replaced(condition: Condition, values: Mapping[sp.Basic, sp.Basic]) -> Condition:
+    match condition:
+        case Within(value=value, lower=lower, upper=upper):
+            return Within(*(sp.sympify(part).xreplace(values) for part in (value, lower, upper)))
+        case Divides(divisor=divisor, value=value):
+            return Divides(sp.sympify(divisor).xreplace(values), sp.sympify(value).xreplace(values))

@@ -1,0 +1,210 @@
+"""Matrix notation written out in indices: each equation becomes a stage ``out[time, i, j] = SymPy expression`` over IndexedBase entries.
+
+Bound indices are fresh dummies, so that SymPy's ``diff`` cannot capture one (sympy issue 21891).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+import sympy as sp
+
+from derive.language import expression as ast
+from derive.language.expression import Access, Expression, Integer
+from derive.language.functions import ARRAY_FUNCTIONS, symbolic
+from derive.language.shapes import shape_of
+from derive.language.system import Equation, Scope, Shape
+
+within = sp.Function("within")
+"""within(value, lower, upper) is 1 where lower ≤ value ≤ upper, else 0."""
+divides = sp.Function("divides")
+"""divides(divisor, value) is 1 where the integer divisor divides value, else 0."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """An index that is summed or iterated over ``lower … upper``, both included."""
+
+    index: sp.Symbol
+    lower: Integer
+    upper: Integer
+
+
+@dataclass(frozen=True)
+class Stage:
+    """``name[superscripts, subscripts] = body`` for all indices within their bounds; indices are fresh dummies or integers."""
+
+    name: str
+    superscripts: tuple[Integer, ...]
+    subscripts: tuple[sp.Symbol, ...]
+    bounds: tuple[Bound, ...]
+    body: sp.Expr
+
+
+def element(name: str, superscripts: Sequence[Integer], subscripts: Sequence[Integer]) -> sp.Indexed:
+    """The entry of an array as SymPy sees it; a scalar without superscripts stands at index 0."""
+    return sp.IndexedBase(name)[(*superscripts, *subscripts) or (sp.Integer(0),)]
+
+
+def partial_derivative(body: sp.Expr, entry: sp.Indexed) -> sp.Expr:
+    """∂body/∂entry by SymPy; an entry that the body does not read gives 0 (SymPy leaves sums of zeros)."""
+    found = body.diff(entry)
+    zeros = {node: sp.Integer(0) for node in found.atoms(sp.Sum) if node.function == 0}
+    return found.xreplace(zeros) if zeros else found
+
+
+def dummy(name: str) -> sp.Dummy:
+    """A fresh integer index printed as ``name``."""
+    return sp.Dummy(name, integer=True)
+
+
+def stage(equation: Equation, scope: Scope) -> Stage:
+    """The equation in index notation, every index of its target a fresh dummy."""
+    renamed = {bound.index: dummy(bound.index.name) for bound in equation.ranges}
+    target, value = equation.target, ast.substitute_indices(equation.value, dict(renamed))
+    bounds = [Bound(renamed[r.index], r.lower, r.upper) for r in equation.ranges]
+    superscripts = tuple(sp.sympify(position).xreplace(renamed) for position in target.superscripts)
+    if target.subscripts:
+        subscripts = tuple(sp.sympify(position).xreplace(renamed) for position in target.subscripts)
+        body = entry(value, (), scope)
+    else:
+        shape = scope[target.name].shape
+        subscripts = tuple(dummy(name) for name, _ in zip("ijklmnop", shape, strict=False))
+        bounds += [Bound(i, sp.Integer(0), extent - 1) for i, extent in zip(subscripts, shape, strict=True)]
+        body = entry(value, subscripts if shape_of(value, scope) else (), scope)
+    return Stage(target.name, superscripts, subscripts, tuple(bounds), body)
+
+
+def entry(expression: Expression, indices: tuple[Integer, ...], scope: Scope) -> sp.Expr:
+    """The entry of ``expression`` at ``indices`` (one for each axis of its shape)."""
+    rule = _RULES.get(type(expression))
+    if rule is None:
+        raise TypeError(f"{type(expression).__name__} has no index notation: it only appears in derived formulas")
+    return rule(expression, indices, scope)
+
+
+def _access(node: Access, indices: tuple[Integer, ...], scope: Scope) -> sp.Expr:
+    return element(node.name, node.superscripts, node.subscripts or indices)
+
+
+def _broadcast(node: Expression, indices: tuple[Integer, ...], scope: Scope) -> sp.Expr:
+    """The entry of a term, a number standing for itself in every entry."""
+    return entry(node, indices if shape_of(node, scope) else (), scope)
+
+
+def _add(node: ast.Add, indices: tuple[Integer, ...], scope: Scope) -> sp.Expr:
+    return sp.Add(*(_broadcast(term, indices, scope) for term in node.terms))
+
+
+def _hadamard(node: ast.Hadamard, indices: tuple[Integer, ...], scope: Scope) -> sp.Expr:
+    return sp.Mul(*(_broadcast(factor, indices, scope) for factor in node.factors))
+
+
+def _quotient(node: ast.Quotient, indices: tuple[Integer, ...], scope: Scope) -> sp.Expr:
+    return _broadcast(node.numerator, indices, scope) / _broadcast(node.denominator, indices, scope)
+
+
+def _power(node: ast.Power, indices: tuple[Integer, ...], scope: Scope) -> sp.Expr:
+    return _broadcast(node.base, indices, scope) ** entry(node.exponent, (), scope)
+
+
+EntryOf = Callable[[Integer, Integer], sp.Expr]
+
+
+def as_matrix(node: Expression, scope: Scope) -> tuple[EntryOf, tuple[Integer, Integer]]:
+    """A vector or matrix as a function of (row, column) with its two extents; a vector is one column."""
+    shape = shape_of(node, scope)
+    if len(shape) == 1:
+        return (lambda i, j: entry(node, (i,), scope)), (shape[0], sp.Integer(1))
+    return (lambda i, j: entry(node, (i, j), scope)), (shape[0], shape[1])
+
+
+def _times(left: tuple[EntryOf, tuple[Integer, Integer]], right: tuple[EntryOf, tuple[Integer, Integer]]) -> tuple[EntryOf, tuple[Integer, Integer]]:
+    (a, (rows, inner)), (b, (_, columns)) = left, right
+    if inner == 1:
+        return (lambda i, j: a(i, sp.Integer(0)) * b(sp.Integer(0), j)), (rows, columns)
+
+    def contracted(i: Integer, j: Integer) -> sp.Expr:
+        k = dummy("k")
+        return sp.Sum(a(i, k) * b(k, j), (k, 0, inner - 1))
+
+    return contracted, (rows, columns)
+
+
+def _product(node: ast.Product, indices: tuple[Integer, ...], scope: Scope) -> sp.Expr:
+    scalars = [factor for factor in node.factors if not shape_of(factor, scope)]
+    arrays = [factor for factor in node.factors if shape_of(factor, scope)]
+    scale = sp.Mul(*(entry(factor, (), scope) for factor in scalars))
+    if not arrays:
+        return scale
+    if len(arrays) == 1:
+        return scale * entry(arrays[0], indices, scope)
+    # From the right, so that A B x becomes Σ_j A_ij (Σ_k B_jk x_k) and not a product of matrices first.
+    function, (rows, columns) = reduce(lambda right, left: _times(left, right), (as_matrix(a, scope) for a in reversed(arrays)))
+    shape = shape_of(node, scope)
+    at = {0: (sp.Integer(0), sp.Integer(0)), 1: (*indices, sp.Integer(0)), 2: indices}[len(shape)]
+    return scale * function(*at)
+
+
+def _inner(node: ast.Inner, indices: tuple[Integer, ...], scope: Scope) -> sp.Expr:
+    shape = shape_of(node.left, scope)
+    bound = tuple(dummy(name) for name, _ in zip("ijkl", shape, strict=False))
+    body = entry(node.left, bound, scope) * entry(node.right, bound, scope)
+    for variable, extent in zip(reversed(bound), reversed(shape), strict=True):
+        body = sp.Sum(body, (variable, 0, extent - 1))
+    return body
+
+
+def _call(node: ast.Call, indices: tuple[Integer, ...], scope: Scope) -> sp.Expr:
+    (argument,) = node.arguments
+    row = ARRAY_FUNCTIONS[node.function]
+    return row.entry(lambda *at: entry(argument, at, scope), shape_of(argument, scope), indices)
+
+
+def _sum(node: ast.Sum, indices: tuple[Integer, ...], scope: Scope) -> sp.Expr:
+    bound = dummy(node.index.name)
+    body = ast.substitute_indices(node.body, {node.index: bound})
+    return sp.Sum(entry(body, indices, scope), (bound, node.lower, node.upper))
+
+
+def _guard(node: ast.Guard, indices: tuple[Integer, ...], scope: Scope) -> sp.Expr:
+    return sp.Mul(*(bracket(condition) for condition in node.conditions)) * entry(node.body, indices, scope)
+
+
+def bracket(condition: ast.Condition) -> sp.Expr:
+    """The condition as an Iverson bracket that SymPy carries along."""
+    match condition:
+        case ast.Within(value=value, lower=lower, upper=upper):
+            return within(value, lower, upper)
+        case ast.Divides(divisor=divisor, value=value):
+            return divides(divisor, value)
+
+
+def _transpose(node: ast.Transpose, indices: tuple[Integer, ...], scope: Scope) -> sp.Expr:
+    rank = len(shape_of(node.operand, scope))
+    return entry(node.operand, () if rank == 0 else (indices[1],) if rank == 1 else indices[::-1], scope)
+
+
+_RULES: dict[type, Callable[..., sp.Expr]] = {
+    ast.Number: lambda node, indices, scope: sp.Rational(node.value.numerator, node.value.denominator),
+    ast.SizeValue: lambda node, indices, scope: sp.sympify(node.value),
+    Access: _access,
+    ast.Add: _add,
+    ast.Negative: lambda node, indices, scope: -entry(node.operand, indices, scope),
+    ast.Product: _product,
+    ast.Hadamard: _hadamard,
+    ast.Quotient: _quotient,
+    ast.Power: _power,
+    ast.Transpose: _transpose,
+    ast.Inner: _inner,
+    ast.Apply: lambda node, indices, scope: symbolic(node.function, node.order)(entry(node.argument, indices, scope)),
+    ast.Call: _call,
+    ast.Diagonal: lambda node, indices, scope: sp.KroneckerDelta(*indices) * entry(node.vector, indices[:1], scope),
+    ast.Sum: _sum,
+    ast.Guard: _guard,
+    ast.Identity: lambda node, indices, scope: sp.KroneckerDelta(*indices),
+    ast.Filled: lambda node, indices, scope: sp.Integer(node.value),
+}
+"""How each node reads in indices; nodes that only appear in derived closed forms have none."""

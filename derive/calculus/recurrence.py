@@ -1,0 +1,327 @@
+"""A recurrence linearised: what one step does to a small change of the state, and of every array that feeds it.
+
+For each stage, the Jacobian with respect to each vector it reads is SymPy's derivative, lifted to a matrix. Going through the stages of one
+step gives ``ds^t = A^t ds^{t-1} + b^t``: A is the one-step Jacobian, b what the parameters and inputs add. A state read from several steps
+back, or several states, become the blocks of one larger state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import sympy as sp
+
+from derive.calculus.contract import contracted
+from derive.calculus.index_notation import Bound, Stage, dummy, element, partial_derivative, stage
+from derive.calculus.lift import NotAMatrix, lift, named_indices
+from derive.calculus.order import forward_order, states
+from derive.calculus.stages import free_indices
+from derive.calculus.tidy import tidy
+from derive.language import expression as ast
+from derive.language.expression import Access, Expression, Integer, index
+from derive.language.system import Declaration, Equation, Program, Range, Scope
+
+Part = tuple[str, int]
+"""A state and how many steps back: ("h", 1) is h^{t-1}."""
+
+
+DIAGONAL = "diagonal matrix of slopes"
+"""The description of the matrices J^t, by which their transposes are known to be themselves."""
+
+
+@dataclass(frozen=True)
+class Linearised:
+    """One recurrence around its trajectory, inputs held: ``d state = Σ jacobians[state, part] d part + sources[state]`` over one step.
+
+    ``parts`` are the blocks of the state before the step; ``definitions`` are the diagonal matrices that the formulas name, ``J^t``.
+    """
+
+    range: Range
+    states: tuple[tuple[str, int], ...]
+    jacobians: tuple[tuple[tuple[str, Part], Expression], ...]
+    sources: tuple[tuple[str, Expression], ...]
+    stage_differentials: tuple[tuple[str, Expression], ...]
+    definitions: tuple[Equation, ...]
+    declarations: tuple[Declaration, ...]
+
+    def jacobian(self, state: str, part: Part) -> Expression | None:
+        """∂state^t/∂part, None where there is none."""
+        return dict(self.jacobians).get((state, part))
+
+    @property
+    def is_single(self) -> bool:
+        """One state, read one step back: the chain is a product of one kind of factor."""
+        return len(self.states) == 1 and self.states[0][1] == 1
+
+
+def linearised(program: Program, group: Sequence[str], scope: Scope) -> Linearised | None:
+    """The recurrence of the arrays in ``group``; None where a state is not a scalar or a vector or has several superscripts."""
+    lags = states(program, group)
+    if not lags or any(len(scope[name].shape) > 1 or len(scope[name].superscripts) != 1 for name in group):
+        return None
+    equations = {e.target.name: e for e in program.equations if e.target.name in group}
+    span = scope[next(iter(lags))].superscripts[0]
+    time = span.index
+    scope = {**scope, **_differentials(scope)}
+    total: dict[str, dict[Part, Expression]] = {}
+    sources: dict[str, Expression] = {}
+    definitions: dict[Expression, Equation] = {}
+    declarations: dict[str, Declaration] = {}
+    differentials: list[tuple[str, Expression]] = []
+    for name in (n for n in forward_order(program) if n in group):
+        try:
+            local, source, whole = _stage(equations[name], group, lags, scope)
+        except NotAMatrix:
+            return None
+        local = {part: _named_diagonals(matrix, time, definitions, declarations, scope, group) for part, matrix in local.items()}
+        scope = {**scope, **declarations}
+        rows: dict[Part, list[Expression]] = {}
+        added = [source] if source is not None else []
+        for (inner, lag), matrix in local.items():
+            if lag:
+                rows.setdefault((inner, lag), []).append(matrix)
+                continue
+            for part, further in total[inner].items():
+                rows.setdefault(part, []).append(_times(matrix, further, scope))
+            if inner in sources:
+                added.append(_times(matrix, sources[inner], scope))
+        total[name] = {part: _plus(parts, scope) for part, parts in rows.items()}
+        if added:
+            sources[name] = _plus(added, scope)
+        differentials.append((name, _named_differential(whole, definitions, scope)))
+    return Linearised(
+        span,
+        tuple(lags.items()),
+        tuple(((state, part), matrix) for state in lags for part, matrix in total[state].items()),
+        tuple((state, sources[state]) for state in lags if state in sources),
+        tuple(differentials),
+        tuple(definitions.values()),
+        tuple(declarations.values()),
+    )
+
+
+def differential_name(name: str) -> str:
+    """The name of the small change of an array."""
+    return f"d_{name}"
+
+
+def _differentials(scope: Scope) -> dict[str, Declaration]:
+    return {
+        differential_name(name): replace(declaration, name=differential_name(name), role="defined")
+        for name, declaration in scope.items()
+    }
+
+
+def _stage(
+    equation: Equation, group: Sequence[str], lags: Mapping[str, int], scope: Scope
+) -> tuple[dict[Part, Expression], Expression | None, Expression]:
+    """The Jacobians of one stage by (array, steps back), what all other arrays add to its differential, and its whole differential."""
+    item = stage(equation, scope)
+    time = equation.ranges[0].index
+    (own,) = (sp.sympify(position) for position in item.superscripts)
+    shape = scope[equation.target.name].shape
+    rows = dict(zip(item.subscripts, shape, strict=False))
+    free = {bound.index: bound for bound in item.bounds}
+    readable = [(own, time.name)]
+    local: dict[Part, Expression] = {}
+    parts: list[Expression] = []
+    sources: list[Expression] = []
+    read = (node.name for node in ast.walk(equation.value) if isinstance(node, Access))
+    for name in dict.fromkeys(name for name in read if scope[name].role != "given"):
+        change = _differential_of(item, name, free, rows, readable, scope)
+        if change is None:
+            continue
+        parts.append(change)
+        if name not in group:
+            sources.append(change)
+            continue
+        for lag in range(lags.get(name, 0) + 1):
+            matrix = _jacobian(item, name, own - lag, free, rows, readable, scope)
+            if matrix is not None:
+                local[name, lag] = matrix
+    return local, _plus(sources, scope) if sources else None, _plus(parts, scope)
+
+
+def _jacobian(
+    item: Stage,
+    name: str,
+    position: Integer,
+    free: Mapping[sp.Symbol, Bound],
+    rows: Mapping[sp.Symbol, Integer],
+    readable: Sequence[tuple[sp.Symbol, str]],
+    scope: Scope,
+) -> Expression | None:
+    """∂stage/∂name^{position} as a matrix (a column or row where one of them is a scalar); None where it is zero."""
+    shape = scope[name].shape
+    columns = {dummy(letter): extent for letter, extent in zip("qr", shape, strict=False)}
+    limits = {**free, **{d: Bound(d, sp.Integer(0), extent - 1) for d, extent in columns.items()}}
+    terms = contracted(partial_derivative(item.body, element(name, (position,), tuple(columns))), (), limits)
+    if not terms:
+        return None
+    lifted = [named_indices(lift(term, {**rows, **columns}, scope), readable) for term in terms]
+    value = _plus(lifted, scope)
+    return tidy(ast.Transpose(value), scope) if columns and not rows else value
+
+
+def _differential_of(
+    item: Stage,
+    name: str,
+    free: Mapping[sp.Symbol, Bound],
+    rows: Mapping[sp.Symbol, Integer],
+    readable: Sequence[tuple[sp.Symbol, str]],
+    scope: Scope,
+) -> Expression | None:
+    """Σ ∂stage/∂name[…] · d name[…]: what a small change of one array adds to the stage."""
+    declaration = scope[name]
+    above = [dummy(r.index.name) for r in declaration.superscripts]
+    below = [dummy(letter) for letter, _ in zip("jklm", declaration.shape, strict=False)]
+    partial = partial_derivative(item.body, element(name, above, below))
+    change = element(differential_name(name), above, below)
+    bounds = [
+        *(Bound(d, -sp.oo, sp.oo) for d in above),
+        *(Bound(d, sp.Integer(0), extent - 1) for d, extent in zip(below, declaration.shape, strict=False)),
+    ]
+    terms = contracted(partial * change, bounds, free)
+    if not terms:
+        return None
+    return _plus([named_indices(lift(term, rows, scope), readable) for term in terms], scope)
+
+
+def _plus(parts: Sequence[Expression], scope: Scope) -> Expression:
+    return parts[0] if len(parts) == 1 else tidy(ast.Add(tuple(parts)), scope)
+
+
+def _times(left: Expression, right: Expression, scope: Scope) -> Expression:
+    """left · right, a sum on the right taken apart only by the reader."""
+    return tidy(ast.Product((left, right)), scope)
+
+
+def _named_diagonals(
+    matrix: Expression,
+    time: sp.Symbol,
+    definitions: dict[Expression, Equation],
+    declarations: dict[str, Declaration],
+    scope: Scope,
+    group: Sequence[str],
+) -> Expression:
+    """Every diag(f'(z^t)) gets a name: J^t where it is the only one of the system, else J_z^t."""
+    if isinstance(matrix, ast.Diagonal) and free_indices(matrix) & {time} and _is_slope(matrix.vector):
+        if matrix not in definitions:
+            (access,) = [node for node in ast.walk(matrix.vector) if isinstance(node, Access)][:1]
+            name = _jacobian_name(access.name, scope, declarations)
+            extent = scope[access.name].shape[0]
+            declarations[name] = Declaration(name, "defined", (extent, extent), scope[access.name].superscripts, DIAGONAL)
+            definitions[matrix] = Equation(Access(name, (time,)), matrix, scope[access.name].superscripts)
+        return definitions[matrix].target
+    return ast.map_children(lambda child: _named_diagonals(child, time, definitions, declarations, scope, group), matrix)
+
+
+def _is_slope(vector: Expression) -> bool:
+    return isinstance(vector, ast.Apply) and vector.order > 0 and isinstance(vector.argument, Access)
+
+
+def _jacobian_name(array: str, scope: Scope, declared: Mapping[str, Declaration]) -> str:
+    alone = sum(1 for name in scope if name == "z" or name.startswith("z")) == 1
+    wishes = ("J",) if alone and array.startswith("z") else ()
+    return next(n for n in (*wishes, f"J_{array.removeprefix('z_')}", f"J_{array}_slope") if n not in scope and n not in declared)
+
+
+def _named_differential(change: Expression, definitions: Mapping[Expression, Equation], scope: Scope) -> Expression:
+    """f'(z^t) ⊙ dz^t written with the matrix that has a name: J^t dz^t."""
+    inner = ast.map_children(lambda child: _named_differential(child, definitions, scope), change)
+    if isinstance(inner, ast.Hadamard) and len(inner.factors) == 2:
+        diagonal = ast.Diagonal(inner.factors[0])
+        if diagonal in definitions:
+            return ast.Product((definitions[diagonal].target, inner.factors[1]))
+    return inner
+
+
+# The chain --------------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Chain:
+    """∂state^{last}/∂state^{first} as an ordered product of one-step Jacobians, the newest on the left.
+
+    For several blocks, ``state`` is the name of the stacked state and ``factor`` a block matrix that the equation ``definition`` spells out.
+    """
+
+    of: Access
+    wrt: Access
+    product: ast.OrderedProduct
+    transposed: ast.OrderedProduct
+    definitions: tuple[Equation, ...] = ()
+
+
+def one_step(model: Linearised, scope: Scope) -> Expression:
+    """A^t: the Jacobian of the whole state at t with respect to the whole state at t - 1, a block matrix where there are several parts."""
+    parts = state_parts(model)
+    if model.is_single:
+        matrix = model.jacobian(model.states[0][0], (model.states[0][0], 1))
+        assert matrix is not None
+        return matrix
+    rows = []
+    for name, lag in parts:
+        row = []
+        for other, back in parts:
+            if lag == 0:
+                block = model.jacobian(name, (other, back + 1))
+            else:
+                block = _unit(scope, name) if (other, back) == (name, lag - 1) else None
+            row.append(block if block is not None else _nothing(scope, name, other))
+        rows.append(tuple(row))
+    return ast.Block(tuple(rows))
+
+
+def state_parts(model: Linearised) -> tuple[Part, ...]:
+    """The blocks of the stacked state at t: (h, 0) is h^t, (h, 1) is h^{t-1}."""
+    return tuple((name, back) for name, lag in model.states for back in range(lag))
+
+
+def _unit(scope: Scope, name: str) -> Expression:
+    shape = scope[name].shape
+    return ast.Identity(shape[0]) if shape else ast.ONE
+
+
+def _nothing(scope: Scope, row: str, column: str) -> Expression:
+    above, beside = scope[row].shape, scope[column].shape
+    if not above and not beside:
+        return ast.ZERO
+    return ast.Filled(0, (above[0] if above else sp.Integer(1), beside[0] if beside else sp.Integer(1)))
+
+
+def product_of_steps(factor: Expression, time: sp.Symbol, last: Integer, first: Integer, bound: str = "j") -> ast.OrderedProduct:
+    """factor(last) · factor(last - 1) ⋯ factor(first + 1)."""
+    taken = free_indices(factor) | {s for end in (last, first) for s in sp.sympify(end).free_symbols}
+    name = next(letter for letter in (bound, "i", "s", "r", "m", "q") if index(letter) not in taken or index(letter) == time)
+    body = ast.substitute_indices(factor, {time: index(name)})
+    return ast.OrderedProduct(index(name), sp.sympify(last), sp.expand(first + 1), body, descending=True)
+
+
+def transpose_product(product: ast.OrderedProduct, scope: Scope) -> ast.OrderedProduct:
+    """(A_last ⋯ A_first)ᵀ = A_firstᵀ ⋯ A_lastᵀ."""
+    body = transposed(product.body, scope)
+    return ast.OrderedProduct(product.index, product.last, product.first, body, descending=not product.descending)
+
+
+def transposed(matrix: Expression, scope: Scope) -> Expression:
+    """The transpose, taken inside sums, products and blocks; diagonal matrices stay."""
+    match matrix:
+        case ast.Product(factors=factors):
+            return tidy(ast.Product(tuple(transposed(factor, scope) for factor in reversed(factors))), scope)
+        case ast.Add(terms=terms):
+            return ast.Add(tuple(transposed(term, scope) for term in terms))
+        case ast.Negative(operand=operand):
+            return ast.Negative(transposed(operand, scope))
+        case ast.Block(rows=rows):
+            return ast.Block(tuple(tuple(transposed(entry, scope) for entry in column) for column in zip(*rows, strict=True)))
+        case Access(name=name) if is_diagonal(name, scope):
+            return matrix
+        case _:
+            return tidy(ast.Transpose(matrix), scope)
+
+
+def is_diagonal(name: str, scope: Scope) -> bool:
+    """The array is one of the diagonal matrices that a linearisation introduced."""
+    return scope[name].description == DIAGONAL

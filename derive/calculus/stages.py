@@ -1,0 +1,145 @@
+"""Splitting a program into stages: an elementwise function or a softmax is applied to a name, so that the name's adjoint has one.
+
+``h^t = tanh(W x^t + U h^{t-1})`` becomes ``z^t = W x^t + U h^{t-1}`` and ``h^t = tanh(z^t)``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import sympy as sp
+
+from derive.language import expression as ast
+from derive.language.expression import Access, Expression, walk
+from derive.language.shapes import shape_of
+from derive.language.system import Declaration, Equation, Program, Range, Scope
+
+
+def scope_of(program: Program) -> Scope:
+    """The declarations of a program by name."""
+    return {declaration.name: declaration for declaration in program.declarations}
+
+
+@dataclass(frozen=True)
+class _Argument:
+    """The argument of a function that has to be named: where it stands, and over which indices it varies."""
+
+    target: str
+    value: Expression
+    ranges: tuple[Range, ...]
+
+
+def split(program: Program) -> Program:
+    """``program`` with every compound argument of a function as a stage of its own; a program without any comes back as it is."""
+    scope = scope_of(program)
+    arguments: dict[tuple[Expression, tuple[Range, ...]], _Argument] = {}
+    for equation in program.equations:
+        for argument in _arguments(equation.value, equation.ranges, equation.target.name):
+            if not (equation.target.subscripts and shape_of(argument.value, scope)):
+                arguments.setdefault((argument.value, argument.ranges), argument)
+    if not arguments:
+        return program
+    names = _names([argument.target for argument in arguments.values()], set(scope))
+    named = dict(zip(arguments, names, strict=True))
+    declarations = list(program.declarations)
+    equations: list[Equation] = []
+    for equation in program.equations:
+        for (value, ranges), argument in arguments.items():
+            if argument.target == equation.target.name and named[value, ranges] not in {d.name for d in declarations}:
+                name = named[value, ranges]
+                above, below = _split_ranges(ranges, equation)
+                shape = shape_of(value, scope) or tuple(r.upper + 1 for r in below)
+                declarations.append(Declaration(name, "defined", shape, above))
+                target = Access(name, tuple(r.index for r in above), tuple(r.index for r in below))
+                equations.append(Equation(target, _with_names(value, ranges, equation, named), ranges))
+        equations.append(replace(equation, value=_with_names(equation.value, equation.ranges, equation, named)))
+    return replace(program, declarations=tuple(declarations), equations=tuple(equations))
+
+
+def _is_compound(node: Expression) -> bool:
+    return isinstance(node, ast.Apply | ast.Call) and not all(
+        isinstance(child, Access) for child in ast.children(node)
+    ) and not (isinstance(node, ast.Call) and node.function in ("sum", "trace"))
+
+
+def _arguments(value: Expression, ranges: tuple[Range, ...], target: str) -> Iterator[_Argument]:
+    """Arguments that need a name, innermost first."""
+    inner = (*ranges, Range(value.index, value.lower, value.upper)) if isinstance(value, ast.Sum) else ranges
+    for child in ast.children(value):
+        yield from _arguments(child, inner, target)
+    if _is_compound(value):
+        for child in ast.children(value):
+            if not isinstance(child, Access):
+                yield _Argument(target, child, _varying(child, inner))
+
+
+def _varying(value: Expression, ranges: tuple[Range, ...]) -> tuple[Range, ...]:
+    """The ranges whose index the value depends on."""
+    used = free_indices(value)
+    return tuple(r for r in ranges if r.index in used)
+
+
+def free_indices(value: Expression) -> frozenset[sp.Symbol]:
+    """The index variables and sizes that stand free in an expression."""
+    match value:
+        case Access(superscripts=superscripts, subscripts=subscripts):
+            return _symbols(*superscripts, *subscripts)
+        case ast.SizeValue(value=integer):
+            return _symbols(integer)
+        case ast.Sum(index=index, lower=lower, upper=upper, body=body):
+            return (free_indices(body) - {index}) | _symbols(lower, upper)
+        case ast.OrderedProduct(index=index, first=first, last=last, body=body):
+            return (free_indices(body) - {index}) | _symbols(first, last)
+        case ast.Guard(conditions=conditions, body=body):
+            parts = [getattr(c, f) for c in conditions for f in c.__dataclass_fields__]
+            return free_indices(body) | _symbols(*parts)
+        case _:
+            return frozenset().union(*(free_indices(child) for child in ast.children(value)))
+
+
+def _symbols(*integers: sp.Expr) -> frozenset[sp.Symbol]:
+    return frozenset(symbol for integer in integers for symbol in sp.sympify(integer).free_symbols)
+
+
+def _split_ranges(ranges: tuple[Range, ...], equation: Equation) -> tuple[tuple[Range, ...], tuple[Range, ...]]:
+    """Ranges that become superscripts, and those that become subscripts because they are subscripts of the target."""
+    below = tuple(r for r in ranges if r.index in equation.target.subscripts)
+    return tuple(r for r in ranges if r not in below), below
+
+
+def _with_names(value: Expression, ranges: tuple[Range, ...], equation: Equation, named: Mapping) -> Expression:
+    """The value with every named argument replaced by an access to its stage."""
+    inner = (*ranges, Range(value.index, value.lower, value.upper)) if isinstance(value, ast.Sum) else ranges
+
+    def child_of(node: Expression, child: Expression) -> Expression:
+        key = (child, _varying(child, inner))
+        if _is_compound(node) and key in named:
+            above, below = _split_ranges(key[1], equation)
+            return Access(named[key], tuple(r.index for r in above), tuple(r.index for r in below))
+        return _with_names(child, inner, equation, named)
+
+    return ast.map_children(lambda child: child_of(value, child), value)
+
+
+def _names(targets: list[str], taken: set[str]) -> list[str]:
+    """z for the one argument of a system, z1, z2 for those of h1, h2, else z_h; numbered where one target has several."""
+    names: list[str] = []
+    for number, target in enumerate(targets):
+        twins = targets.count(target) > 1
+        place = targets[:number].count(target) + 1
+        digits = re.fullmatch(r"[A-Za-z]+?(\d+)", target)
+        candidates = [
+            *(["z"] if len(targets) == 1 else []),
+            *([f"z{digits[1]}"] if digits and not twins else []),
+            f"z_{target}{place if twins else ''}",
+            *(f"z_{target}{k}" for k in range(10, 1000)),
+        ]
+        names.append(next(c for c in candidates if c not in taken and c not in names))
+    return names
+
+
+def mentions(value: Expression, name: str) -> bool:
+    """The expression reads the array ``name``."""
+    return any(isinstance(node, Access) and node.name == name for node in walk(value))

@@ -1,0 +1,274 @@
+"""A derivation: the gradients of a system as a program, the steps that lead there, and the chain of its recurrence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+import sympy as sp
+
+from derive.calculus.adjoint import Adjoint
+from derive.calculus.chain_steps import Flow, chain_steps, flows
+from derive.calculus.closed_form import closed_form, unrolled, vectorised
+from derive.calculus.explain import inlined, steps_of
+from derive.calculus.walk import Walk, walk
+from derive.handout.formula import Formula, Fraction, Identifier, Operator, Row
+from derive.handout.latex import latex as latex_printer
+from derive.handout.mathml import mathml as mathml_printer
+from derive.handout.plain import plain as plain_printer
+from derive.language import expression as ast
+from derive.language.expression import Access, Expression, Integer, index
+from derive.language.system import Equation, Program, Scope, System
+from derive.notation import Names, equation_formula, formula, names_of
+from derive.trace import Step
+
+Form = Literal["matrix", "index"]
+
+
+class DerivationError(ValueError):
+    """A question to a derivation that it has no answer to: an unknown key, or no recurrence of that name."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A formula that knows how to show itself: in a notebook as mathematics, in a terminal as a line of text."""
+
+    formula: Formula
+
+    def latex(self) -> str:
+        """LaTeX, for KaTeX, MathJax and amsmath alike."""
+        return latex_printer(self.formula, "web")
+
+    def text(self) -> str:
+        """One line of Unicode text."""
+        return plain_printer(self.formula)
+
+    def _repr_latex_(self) -> str:
+        return f"$\\displaystyle {self.latex()}$"
+
+    def _repr_html_(self) -> str:
+        return mathml_printer(self.formula)
+
+    def __str__(self) -> str:
+        return self.text()
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """∂loss/∂array, in matrix form where there is one, and in index form always; it has the shape of the array."""
+
+    key: str
+    equation: Equation
+    index_equation: Equation
+    names: Names
+
+    @property
+    def has_matrix_form(self) -> bool:
+        """Whole arrays, not entries, stand in ``equation``."""
+        return not self.equation.target.subscripts
+
+    def shown(self, form: Form = "matrix") -> Shown:
+        """The equation as a formula."""
+        return Shown(equation_formula(self.equation if form == "matrix" else self.index_equation, self.names, with_ranges=True))
+
+    def latex(self, form: Form = "matrix") -> str:
+        """LaTeX of the equation."""
+        return self.shown(form).latex()
+
+    def text(self, form: Form = "matrix") -> str:
+        """One line of Unicode text."""
+        return self.shown(form).text()
+
+    def _repr_latex_(self) -> str:
+        return self.shown()._repr_latex_()
+
+    def _repr_html_(self) -> str:
+        return self.shown()._repr_html_()
+
+    def __str__(self) -> str:
+        return self.text()
+
+
+@dataclass(frozen=True)
+class JacobianChain:
+    """∂state^last/∂state^first as an ordered product for symbolic ends; its transpose; its factors for given numbers.
+
+    ``matrix`` and ``transposed`` are expressions over the derivation's arrays and the matrices in ``definitions``.
+    """
+
+    of: Access
+    wrt: Access
+    matrix: ast.OrderedProduct
+    transposed: ast.OrderedProduct
+    definitions: tuple[Equation, ...]
+    names: Names
+    scope: Scope
+
+    def unrolled(self, **values: int) -> Shown:
+        """The factors written out, for example ``unrolled(T=3, k=0)``; ValueError where an end is still a letter."""
+        return Shown(formula(unrolled(self.matrix, _numbers(self.matrix, values), self.scope), self.names))
+
+    def expression(self, **values: int) -> Expression:
+        """The same as an expression."""
+        return unrolled(self.matrix, _numbers(self.matrix, values), self.scope)
+
+    def shown(self) -> Shown:
+        """∂h^T/∂h^k = ∏ …, with dots."""
+        return Shown(equation_like(ast.Derivative(self.of, self.wrt), self.matrix, self.names))
+
+    def latex(self) -> str:
+        """LaTeX of the equation."""
+        return self.shown().latex()
+
+    def text(self) -> str:
+        """One line of Unicode text."""
+        return self.shown().text()
+
+    def _repr_latex_(self) -> str:
+        return self.shown()._repr_latex_()
+
+    def _repr_html_(self) -> str:
+        return self.shown()._repr_html_()
+
+    def __str__(self) -> str:
+        return self.text()
+
+
+def equation_like(left: Expression, right: Expression, names: Names) -> Formula:
+    """left = right as one row."""
+    return Row((formula(left, names), Operator("="), formula(right, names)))
+
+
+def _numbers(product: ast.OrderedProduct, values: Mapping[str, int]) -> dict[sp.Symbol, Integer]:
+    symbols = {s.name: s for end in (product.first, product.last) for s in sp.sympify(end).free_symbols}
+    unknown = sorted(set(values) - set(symbols))
+    if unknown:
+        raise DerivationError(f"{unknown[0]} is not an end of this chain; its ends use {', '.join(sorted(symbols)) or 'no letters'}.")
+    return {symbols[name]: sp.Integer(value) for name, value in values.items()}
+
+
+@dataclass(frozen=True)
+class Derivation(Mapping[str, Gradient]):
+    """The gradients of a system by key: every learnt and given array, and every initial state (``h^0``)."""
+
+    system: System
+    walk: Walk
+
+    def __getitem__(self, key: str) -> Gradient:
+        found = self.walk.gradients.get(key)
+        if found is None:
+            raise DerivationError(f"There is no {key} to differentiate by; there are {', '.join(self.walk.gradients)}.")
+        return self._gradient(key, found)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.walk.gradients)
+
+    def __len__(self) -> int:
+        return len(self.walk.gradients)
+
+    def _gradient(self, key: str, found: Adjoint) -> Gradient:
+        value = inlined(found.equation.value, self.walk)
+        return Gradient(key, replace(found.equation, value=value), found.index_equation, self.names)
+
+    @property
+    def forward(self) -> Program:
+        """The system's equations split into stages."""
+        return self.walk.forward
+
+    @property
+    def program(self) -> Program:
+        """The forward stages and the gradient equations, slopes put in: what the kernel computes."""
+        return self.walk.program
+
+    @property
+    def gradients(self) -> dict[str, Access]:
+        """Where each gradient is found among the arrays of ``program``."""
+        return {key: found.equation.target if not found.equation.target.subscripts else Access(found.equation.target.name, found.equation.target.superscripts) for key, found in self.walk.gradients.items()}
+
+    @cached_property
+    def names(self) -> Names:
+        """How arrays are written: the one δ of a system without subscript, ∂ℓ/∂h^0 for an initial state."""
+        base = names_of(self.system)
+        deltas = [name for name in self.walk.names.values() if name.startswith("delta_")]
+        written: dict[str, Formula] = dict(base.written)
+        if len(deltas) == 1:
+            written[deltas[0]] = Identifier("delta")
+        for start in self.walk.forward.starts:
+            name = self.walk.gradients[start.key].equation.target.name
+            partial = Operator("partial")
+            written[name] = Fraction(Row((partial, base.loss_letter)), Row((partial, formula(start.access, base))))
+        return replace(base, written=written)
+
+    @cached_property
+    def flows(self) -> tuple[Flow, ...]:
+        """The recurrences of the system, linearised."""
+        return flows(self.walk)
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """The derivation as data, in reading order."""
+        found = steps_of(self.walk, self.system.loss)
+        for flow in self.flows:
+            found += chain_steps(flow)
+        return tuple(found)
+
+    def flow(self, state: str) -> Flow:
+        """The recurrence to which ``state`` belongs."""
+        for flow in self.flows:
+            if state == flow.state.name or state in dict(flow.model.states):
+                return flow
+        known = [name for flow in self.flows for name in (flow.state.name, *dict(flow.model.states))]
+        there = f"its recurrent states are {', '.join(dict.fromkeys(known))}" if known else "no state of it is a vector that feeds itself"
+        raise DerivationError(f"{state} has no Jacobian chain in {self.system.name or self.system.title}: {there}.")
+
+    def chain(self, state: str, last: str | int, first: str | int) -> JacobianChain:
+        """∂state^last/∂state^first; the ends are numbers or expressions such as ``"T"``, ``"k"``, ``"T-1"``.
+
+        With several states, or a state read from several steps back, it is the chain of the stacked state.
+        """
+        flow = self.flow(state)
+        chain = flow.chain(self._integer(last), self._integer(first))
+        return JacobianChain(chain.of, chain.wrt, chain.product, chain.transposed, flow.definitions, self.names, flow.scope)
+
+    def closed_form(self, state: str) -> Shown:
+        """The small change of the last state as a sum of ordered products, for small changes of parameters and of the initial state."""
+        flow = self.flow(state)
+        recurrence = flow.recurrence
+        return Shown(equation_like(recurrence.state_at(recurrence.last), closed_form(recurrence), self.names))
+
+    def vectorised(self, state: str, parameter: str) -> Shown:
+        """∂state^T/∂vec(parameter) with Kronecker products."""
+        flow = self.flow(state)
+        matrix = vectorised(closed_form(flow.recurrence), parameter, flow.scope) if parameter in flow.scope else None
+        if matrix is None:
+            raise DerivationError(f"The differential of {state} is not linear in vec(d{parameter}).")
+        left = ast.Derivative(Access(flow.state.name, (flow.model.range.upper,)), Access(parameter))
+        return Shown(equation_like(left, matrix, self.names))
+
+    def _integer(self, value: str | int) -> Integer:
+        if isinstance(value, int):
+            return sp.Integer(value)
+        match = re.fullmatch(r"\s*([A-Za-z]\w*)?\s*([+-]?\s*\d+)?\s*", value)
+        if match is None or not (match[1] or match[2]):
+            raise DerivationError(f"{value!r} is not a time: write a number, a letter, or a letter plus or minus a number.")
+        number = sp.Integer(int(re.sub(r"\s", "", match[2]))) if match[2] else sp.Integer(0)
+        sizes = {symbol.name: symbol for symbol in self.walk.forward.sizes}
+        return number + (sizes.get(match[1], index(match[1])) if match[1] else 0)
+
+    def __hash__(self) -> int:
+        return hash(self.system)
+
+    def _repr_html_(self) -> str:
+        rows = "".join(f"<tr><td>{key}</td><td>{self[key]._repr_html_()}</td></tr>" for key in self)
+        return f"<table>{rows}</table>"
+
+    def __str__(self) -> str:
+        return "\n".join(self[key].text() for key in self)
+
+
+def gradient(system: System) -> Derivation:
+    """The gradient of the loss of ``system`` with respect to every parameter, input and initial state."""
+    return Derivation(system, walk(system))

@@ -1,0 +1,280 @@
+"""Running a program of equations: every value is made on demand, at most once, and never in place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from derive.evaluate.elementwise import Array
+from derive.evaluate.expressions import Position, Scope, entry, shapes_in, value, written
+from derive.evaluate.integers import EvaluationError, integer
+from derive.language.expression import Access, Expression, Integer, index
+from derive.language.system import Declaration, Program, Range, Shape
+
+Results = dict[tuple[str, Position], Array]
+"""Every value of a program: the array called name at its superscripts; an array without superscripts has ()."""
+Key = tuple[str, Position, Position]
+"""A name, its superscripts and, in index form, the subscripts of one entry."""
+
+
+class _NotYetMade(Exception):
+    def __init__(self, key: Key) -> None:
+        self.key = key
+
+
+@dataclass(frozen=True)
+class _Session:
+    """One run: the program, what it is run at, and every value known so far."""
+
+    program: Program
+    declarations: Mapping[str, Declaration]
+    shape: Callable[[Expression], Shape]
+    integers: Mapping[str, int]
+    functions: Mapping[str, str]
+    numbers: Any
+    known: dict[Key, Array] = field(default_factory=dict)
+
+
+def run(
+    program: Program,
+    sizes: Mapping[str, int],
+    values: Mapping[str, Array],
+    *,
+    functions: Mapping[str, str] | None = None,
+    numbers: Any = np,
+) -> Results:
+    """Every value of ``program`` at these sizes and inputs, by name and superscripts.
+
+    ``values`` holds an array for each input: superscripts lead, position 0 being the lower end of their range. A start
+    ``h^0`` may be given instead of its default. ``functions`` binds opaque functions to rows of FUNCTIONS and prevails
+    over the program's bindings.
+    """
+    missing = [symbol.name for symbol in program.sizes if symbol.name not in sizes]
+    if missing:
+        raise EvaluationError(f"no value for the size {', '.join(missing)}")
+    session = _Session(
+        program,
+        {item.name: item for item in program.declarations},
+        shapes_in({item.name: item.shape for item in program.declarations}),
+        dict(sizes),
+        {**dict(program.functions), **(functions or {})},
+        numbers,
+    )
+    _take(session, values)
+    targets = [(start.access, ()) for start in program.starts]
+    targets += [(equation.target, equation.ranges) for equation in program.equations]
+    for access, ranges in targets:
+        for bound in _bindings(_free_ranges(program, access, sizes, ranges), sizes):
+            _make(session, (access.name, _at(access.superscripts, bound), ()))
+    return {
+        (name, superscripts): array for (name, superscripts, entries), array in session.known.items() if not entries
+    }
+
+
+def inputs(program: Program) -> tuple[str, ...]:
+    """The keys that ``run`` needs: arrays without an equation, then starts without a default."""
+    defined = {equation.target.name for equation in program.equations}
+    arrays = tuple(item.name for item in program.declarations if item.name not in defined)
+    return arrays + tuple(start.key for start in program.starts if start.value is None)
+
+
+def input_shape(program: Program, key: str, sizes: Mapping[str, int]) -> Position:
+    """The shape of the array that a caller gives for ``key``: superscripts lead, then the shape of one value.
+
+    >>> t, T, n = sp.symbols("t T n")
+    >>> h = Declaration("h", "given", (n,), (Range(t, sp.Integer(0), T),))
+    >>> input_shape(Program((T, n), (h,), (), ()), "h", {"T": 5, "n": 2})
+    (6, 2)
+    """
+    access = access_of(program, key)
+    leading = [len(_steps(item, sizes)) for item in _free_ranges(program, access, sizes)]
+    return (*leading, *_at(program.declaration(access.name).shape, sizes))
+
+
+def gather(program: Program, results: Results, access: Access, sizes: Mapping[str, int], numbers: Any = np) -> Array:
+    """``access`` at the superscripts it fixes; those left as an index run over their range and lead the shape."""
+    free = _free_ranges(program, access, sizes)
+    arrays = [results[access.name, _at(access.superscripts, bound)] for bound in _bindings(free, sizes)]
+    shape = (*(len(_steps(item, sizes)) for item in free), *_at(program.declaration(access.name).shape, sizes))
+    if not free:
+        return arrays[0]
+    return numbers.reshape(numbers.stack(arrays), shape) if arrays else numbers.zeros(shape)
+
+
+def stacked(program: Program, results: Results, name: str, sizes: Mapping[str, int], numbers: Any = np) -> Array:
+    """All values of ``name`` over its declared range as one array, superscripts leading."""
+    return gather(program, results, _whole_range(program.declaration(name)), sizes, numbers)
+
+
+# Positions ------------------------------------------------------------------------------------------------------------
+
+
+def _whole_range(declaration: Declaration) -> Access:
+    return Access(declaration.name, tuple(item.index for item in declaration.superscripts))
+
+
+def access_of(program: Program, key: str) -> Access:
+    """The array that the caller's ``key`` stands for: ``x`` over all its superscripts, ``h^0`` at its own."""
+    starts = {start.key: start.access for start in program.starts}
+    return starts[key] if key in starts else _whole_range(program.declaration(key))
+
+
+def _free_ranges(
+    program: Program, access: Access, sizes: Mapping[str, int], ranges: tuple[Range, ...] = ()
+) -> list[Range]:
+    """The ranges of the indices in the superscripts of ``access``: its equation's, else the declared ones."""
+    own = {item.index.name: item for item in ranges}
+    found: dict[str, Range] = {}
+    for superscript, declared in zip(access.superscripts, program.declaration(access.name).superscripts, strict=True):
+        for name in sorted(str(symbol) for symbol in superscript.free_symbols):
+            if name not in sizes:
+                found.setdefault(name, own.get(name, Range(index(name), declared.lower, declared.upper)))
+    return list(found.values())
+
+
+def _steps(item: Range, integers: Mapping[str, int]) -> range:
+    return range(integer(item.lower, integers), integer(item.upper, integers) + 1)
+
+
+def _bindings(ranges: list[Range], integers: Mapping[str, int]) -> Iterator[dict[str, int]]:
+    """``integers`` with every choice of the indices in ``ranges``, the last running fastest."""
+    if not ranges:
+        yield dict(integers)
+        return
+    for step in _steps(ranges[0], integers):
+        yield from _bindings(ranges[1:], {**integers, ranges[0].index.name: step})
+
+
+def _at(expressions: tuple[Integer, ...], integers: Mapping[str, int]) -> Position:
+    return tuple(integer(expression, integers) for expression in expressions)
+
+
+def _matched(
+    patterns: tuple[Integer, ...], places: Position, ranges: tuple[Range, ...], integers: Mapping[str, int]
+) -> dict[str, int] | None:
+    """The index values in ``ranges`` that turn ``patterns``, affine in one index each, into ``places``, if any."""
+    bound = dict(integers)
+    for pattern, place in zip(patterns, places, strict=True):
+        unknown = [str(symbol) for symbol in pattern.free_symbols if str(symbol) not in bound]
+        if len(unknown) > 1:
+            raise EvaluationError(f"{pattern} on the left of an equation mentions several indices")
+        if unknown:
+            constant, next_one = (integer(pattern, {**bound, unknown[0]: step}) for step in (0, 1))
+            bound[unknown[0]] = (place - constant) // (next_one - constant)
+        if integer(pattern, bound) != place:
+            return None
+    return bound if all(bound[item.index.name] in _steps(item, bound) for item in ranges) else None
+
+
+def _is_declared(session: _Session, name: str, superscripts: Position) -> bool:
+    ranges = session.declarations[name].superscripts
+    return all(place in _steps(item, session.integers) for item, place in zip(ranges, superscripts, strict=True))
+
+
+# Values ---------------------------------------------------------------------------------------------------------------
+
+
+def _take(session: _Session, values: Mapping[str, Array]) -> None:
+    """Put the caller's arrays among what is known, one for each superscript."""
+    program, sizes = session.program, session.integers
+    for key in inputs(program):
+        if key not in values:
+            raise EvaluationError(f"no value for {key}, an array of shape {input_shape(program, key, sizes)}")
+    keys = {*session.declarations, *(start.key for start in program.starts)}
+    for key, array in values.items():
+        if key not in keys:
+            raise EvaluationError(f"the program has no array {key}; it has {', '.join(sorted(keys))}")
+        shape, found = input_shape(program, key, sizes), tuple(getattr(array, "shape", ()))
+        if found != shape:
+            raise EvaluationError(f"{key} must have shape {shape}, got {found}")
+        access = access_of(program, key)
+        free = _free_ranges(program, access, sizes)
+        for bound in _bindings(free, sizes):
+            place = tuple(bound[item.index.name] - integer(item.lower, sizes) for item in free)
+            session.known[access.name, _at(access.superscripts, bound), ()] = array[place] if place else array
+
+
+def _make(session: _Session, key: Key) -> None:
+    """Make ``key`` known, first whatever it needs, on a stack of our own: the number of time steps is not limited."""
+    pending: dict[Key, None] = {} if key in session.known else {key: None}
+    while pending:
+        wanted = next(reversed(pending))
+        try:
+            session.known[wanted] = _made(session, wanted)
+        except _NotYetMade as needed:
+            if needed.key in pending:
+                raise EvaluationError(f"{written(*needed.key)} is defined by itself") from None
+            pending[needed.key] = None
+        else:
+            del pending[wanted]
+
+
+def _made(session: _Session, key: Key) -> Array:
+    """The value of ``key`` from its start or its equation; _NotYetMade where that needs a value that is not known."""
+    name, superscripts, subscripts = key
+    for start in session.program.starts:
+        if start.access.name == name and start.value is not None and not subscripts:
+            bound = _matched(start.access.superscripts, superscripts, (), session.integers)
+            if bound is not None:
+                return _evaluated(session, start.value, bound, key)
+    entrywise = False
+    for equation in session.program.equations:
+        target = equation.target
+        if target.name == name and len(target.subscripts) == len(subscripts):
+            patterns = target.superscripts + target.subscripts
+            bound = _matched(patterns, superscripts + subscripts, equation.ranges, session.integers)
+            if bound is not None:
+                return _evaluated(session, equation.value, bound, key)
+        entrywise = entrywise or (target.name == name and bool(target.subscripts))
+    declared = _is_declared(session, name, superscripts)
+    if session.declarations[name].zero_outside and not declared:
+        return session.numbers.zeros(_shape(session, key)) if _shape(session, key) else 0.0
+    if entrywise and declared and not subscripts:
+        return _from_entries(session, name, superscripts)
+    raise EvaluationError(f"nothing defines {written(*key)}")
+
+
+def _from_entries(session: _Session, name: str, superscripts: Position) -> Array:
+    shape = _shape(session, (name, superscripts, ()))
+    for place in product(*map(range, shape)):
+        if (name, superscripts, place) not in session.known:
+            session.known[name, superscripts, place] = _made(session, (name, superscripts, place))
+    entries = [session.known[name, superscripts, place] for place in product(*map(range, shape))]
+    return session.numbers.reshape(session.numbers.stack(entries), shape)
+
+
+def _evaluated(session: _Session, expression: Expression, bound: Mapping[str, int], key: Key) -> Array:
+    scope = Scope(lambda *wanted: _read(session, wanted), session.shape, bound, session.functions, session.numbers)
+    array, shape = value(expression, scope), _shape(session, key)
+    if shape and not session.shape(expression):
+        return array * session.numbers.ones(shape)
+    found = tuple(getattr(array, "shape", ()))
+    if found != shape:
+        raise EvaluationError(f"{written(*key)} has shape {shape}, but its equation gives shape {found}")
+    return array
+
+
+def _read(session: _Session, key: Key) -> Array:
+    name, superscripts, subscripts = key
+    if name not in session.declarations:
+        raise EvaluationError(f"{name} is not declared")
+    outside = len(subscripts) > 0 and any(
+        not 0 <= place < extent for place, extent in zip(subscripts, _shape(session, (name, (), ())), strict=True)
+    )
+    if outside and session.declarations[name].zero_outside:
+        return 0.0
+    if (name, superscripts, ()) in session.known:
+        return entry(session.known[name, superscripts, ()], subscripts, name)
+    if key in session.known:
+        return session.known[key]
+    entrywise = any(item.target.name == name and item.target.subscripts for item in session.program.equations)
+    started = any(item.access.name == name for item in session.program.starts)
+    raise _NotYetMade(key if entrywise and not started and not outside else (name, superscripts, ()))
+
+
+def _shape(session: _Session, key: Key) -> Position:
+    return () if key[2] else _at(session.declarations[key[0]].shape, session.integers)

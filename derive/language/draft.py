@@ -1,0 +1,250 @@
+"""The statements of a definition sorted into sections, read as trees; nothing is resolved yet."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import sympy as sp
+from lark import Token, Tree
+
+from derive.language.access import Parts, access_parts
+from derive.language.conventions import convention
+from derive.language.errors import BadSyntax, RedefinedName, TooLarge, UnknownFunction, did_you_mean
+from derive.language.expression import Integer, Span, size
+from derive.language.functions import FUNCTIONS
+from derive.language.lines import KEYWORDS, Source, Statement, at, expect_text
+from derive.language.reading import Node, place, read_tree
+
+MAX_ARRAYS = 300
+
+OPAQUE = ("opaque", "unknown", "any")
+"""Words after 'is' that leave a function open."""
+
+
+@dataclass(frozen=True)
+class Declared:
+    """One declared name: its target, its space, and the ranges of its superscripts, as trees."""
+
+    role: str
+    target: Node
+    space: Node
+    ranges: tuple[Node, ...]
+    description: str
+    place: Callable[[Node | Token], Span]
+
+
+@dataclass(frozen=True)
+class Written:
+    """One equation as written, with the ranges of its loop and of its own 'for'."""
+
+    target: Parts
+    left: Node
+    value: Node
+    ranges: tuple[Node, ...]
+    place: Callable[[Node | Token], Span]
+
+    @property
+    def name(self) -> str:
+        return str(self.target.name)
+
+
+@dataclass(frozen=True)
+class Begun:
+    """One boundary value as written: an expression, or a space where the caller gives it."""
+
+    target: Parts
+    left: Node
+    value: Node | None
+    space: Node | None
+    place: Callable[[Node | Token], Span]
+
+
+@dataclass
+class Draft:
+    """What the sections of a text say."""
+
+    source: Source
+    title: str = ""
+    sources: list[str] = field(default_factory=list)
+    sizes: dict[str, Integer] = field(default_factory=dict)
+    size_words: list[tuple[str, str]] = field(default_factory=list)
+    declared: list[Declared] = field(default_factory=list)
+    starts: list[Begun] = field(default_factory=list)
+    equations: list[Written] = field(default_factory=list)
+    functions: dict[str, str] = field(default_factory=dict)
+    conventions: list[tuple[str, str]] = field(default_factory=list)
+    block: tuple[tuple[Node, ...], Callable[[Node | Token], Span]] | None = None
+    block_span: Span | None = None
+    last: Span | None = None
+
+
+def drafted(source: Source, found: list[Statement]) -> Draft:
+    """The sections of ``source``."""
+    draft = Draft(source)
+    for statement in found:
+        SECTIONS[statement.keyword](draft, statement)
+        draft.last = statement.span
+        if len(draft.declared) + len(draft.equations) + len(draft.sizes) > MAX_ARRAYS:
+            raise TooLarge(f"There are more than {MAX_ARRAYS} arrays.", statement.span, "Split the system into smaller ones.")
+    if draft.block is not None:
+        raise BadSyntax("This loop is not closed.", draft.block_span, "Write end after its last equation.")
+    return draft
+
+
+def _places(draft: Draft, statement: Statement) -> Callable[[Node | Token], Span]:
+    return lambda node: place(draft.source, statement.rest, node)
+
+
+def _title(draft: Draft, statement: Statement) -> None:
+    if draft.title:
+        raise RedefinedName("There is a title already.", statement.span, "A system has one title line.")
+    draft.title = expect_text(statement.rest, statement.span, "title", "title Elman RNN")
+
+
+def _source(draft: Draft, statement: Statement) -> None:
+    draft.sources.append(expect_text(statement.rest, statement.span, "source", "source J. L. Elman, Finding structure in time, 1990"))
+
+
+def _sizes(draft: Draft, statement: Statement) -> None:
+    expect_text(statement.rest, statement.span, "sizes", "sizes T steps, d inputs, n hidden")
+    for match in re.finditer(r"[^,]+", statement.rest.text):
+        entry = re.match(r"\s*([A-Za-z]\w*)\s*(?:=\s*(\d+)\s*$|(?![=\w])([^=]*)$)", match.group())
+        span = at(draft.source, statement.rest, match.start() + len(match.group()) - len(match.group().lstrip()), match.end())
+        if entry is None:
+            raise BadSyntax(f"'{match.group().strip()}' is no size.", span, "Write a name and what it counts, as in n hidden, or k = 2.")
+        name, fixed, words = entry.groups()
+        if name in draft.sizes:
+            raise RedefinedName(f"The size {name} is given twice.", span, "Take another name for one of them.")
+        if fixed is not None and not 1 <= int(fixed[:7]) <= 100_000:
+            raise TooLarge(f"The size {name} must be between 1 and 100,000.", span, f"For example {name} = 2.")
+        draft.sizes[name] = size(name) if fixed is None else sp.Integer(int(fixed))
+        words = f"= {int(fixed)}" if fixed is not None else words.strip()
+        if words:
+            draft.size_words.append((name, words))
+
+
+def _declarations(draft: Draft, statement: Statement) -> None:
+    expect_text(statement.rest, statement.span, statement.keyword, f"{statement.keyword} W in R^(n x d)")
+    tree = read_tree(draft.source, statement.rest, "declarations")
+    where = _places(draft, statement)
+    waiting: list[Node] = []
+    for entry in (child for child in tree.children if isinstance(child, Tree)):
+        if entry.data == "target":
+            waiting.append(entry)
+        elif entry.data == "range":
+            if waiting or not draft.declared:
+                raise BadSyntax("A range follows what it belongs to.", where(entry), "For example x^t in R^d for t = 1..T.")
+            before = draft.declared[-1]
+            draft.declared[-1] = Declared(before.role, before.target, before.space, (*before.ranges, entry), before.description, where)
+        else:
+            target, space, *rest = entry.children
+            ranges = [part for tree in rest if isinstance(tree, Tree) for part in tree.children if isinstance(part, Tree)]
+            words = "".join(str(token)[1:-1] for token in rest if isinstance(token, Token) and token.type == "STRING")
+            assert isinstance(target, Tree) and isinstance(space, Tree)
+            for name in (*waiting, target):
+                draft.declared.append(Declared(statement.keyword, name, space, tuple(ranges), words, where))
+            waiting = []
+    if waiting:
+        raise BadSyntax("These names have no space.", where(waiting[0]), "Say where they live, as in a, b in R^n.")
+
+
+def _starts(draft: Draft, statement: Statement) -> None:
+    expect_text(statement.rest, statement.span, "start", "start h^0 = 0")
+    tree = read_tree(draft.source, statement.rest, "starts")
+    where = _places(draft, statement)
+    for entry in (child for child in tree.children if isinstance(child, Tree)):
+        left, right = (child for child in entry.children if isinstance(child, Tree))
+        parts = access_parts(left)
+        if parts is None or not parts.superscripts or parts.subscripts:
+            raise BadSyntax("A start names a state and a step.", where(left), "For example start h^0 = 0.")
+        given = entry.data == "start_given"
+        draft.starts.append(Begun(parts, left, None if given else right, right if given else None, where))
+
+
+def _for(draft: Draft, statement: Statement) -> None:
+    if draft.block is not None:
+        raise BadSyntax("A loop stands inside another.", statement.span, "Close the first with end, or write for t = 1..T, s = 1..S:")
+    text = statement.rest.text
+    head, colon, tail = text.partition(":")
+    if tail.strip():
+        raise BadSyntax("The equations of a loop stand on lines of their own.", statement.span, "Write end after the last one.")
+    rest = statement.rest.slice(0, len(head)) if colon else statement.rest
+    expect_text(rest, statement.span, "for", "for t = 1..T:")
+    tree = read_tree(draft.source, rest, "ranges")
+    draft.block = tuple(child for child in tree.children if isinstance(child, Tree)), _places(draft, statement)
+    draft.block_span = statement.span
+
+
+def _end(draft: Draft, statement: Statement) -> None:
+    if draft.block is None:
+        raise BadSyntax("There is no loop to end here.", statement.span, "A loop begins with for t = 1..T:")
+    if statement.rest.text.strip():
+        raise BadSyntax("Nothing follows end.", statement.span, "Write what follows on the next line.")
+    draft.block = None
+
+
+def _where(draft: Draft, statement: Statement) -> None:
+    expect_text(statement.rest, statement.span, "where", "where f is tanh")
+    tree = read_tree(draft.source, statement.rest, "bindings")
+    where = _places(draft, statement)
+    for entry in (child for child in tree.children if isinstance(child, Tree)):
+        name, row = (str(child) for child in entry.children)
+        if name in draft.functions or name in FUNCTIONS:
+            raise RedefinedName(f"The function {name} has a meaning already.", where(entry), "Bind each function once, under a new name.")
+        if row not in FUNCTIONS and row not in OPAQUE:
+            repair = did_you_mean(row, FUNCTIONS, f"The functions are {', '.join(FUNCTIONS)}; or write: where {name} is opaque.")
+            raise UnknownFunction(f"There is no function called {row}.", where(entry), repair)
+        draft.functions[name] = row if row in FUNCTIONS else ""
+
+
+def _convention(draft: Draft, statement: Statement) -> None:
+    text = expect_text(statement.rest, statement.span, "convention", "convention slope at kink is 0")
+    name, value = convention(text, statement.span)
+    if name in dict(draft.conventions):
+        raise RedefinedName(f"The convention '{name}' is declared twice.", statement.span, "Keep one of the two lines.")
+    draft.conventions.append((name, value))
+
+
+def _equation(draft: Draft, statement: Statement) -> None:
+    word = statement.rest.text.split(maxsplit=1)[0]
+    if "=" not in statement.rest.text:
+        message = f"This line is neither an equation nor a section; it begins with '{word[:40]}'."
+        listed = f"Sections begin with {', '.join(KEYWORDS)}."
+        raise BadSyntax(message, statement.span, did_you_mean(word, KEYWORDS, listed))
+    tree = read_tree(draft.source, statement.rest, "equation")
+    where = _places(draft, statement)
+    left, value, *rest = (child for child in tree.children if isinstance(child, Tree))
+    parts = access_parts(left)
+    if parts is None:
+        raise BadSyntax("On the left of an equation stands one name.", where(left), "For example h^t = f(z^t) or z^t[i] = … .")
+    ranges = tuple(part for tree in rest for part in tree.children if isinstance(part, Tree))
+    block = draft.block[0] if draft.block else ()
+    draft.equations.append(Written(parts, left, value, (*block, *ranges), _either(draft, statement, block)))
+
+
+def _either(draft: Draft, statement: Statement, block: tuple[Node, ...]) -> Callable[[Node | Token], Span]:
+    """Places in the statement, and for the ranges of its loop in the loop's line."""
+    own = _places(draft, statement)
+    if draft.block is None:
+        return own
+    loop = draft.block[1]
+    nodes = {id(part) for entry in block for part in (entry, *entry.iter_subtrees(), *entry.scan_values(lambda _: True))}
+    return lambda node: loop(node) if id(node) in nodes else own(node)
+
+
+SECTIONS: dict[str, Callable[[Draft, Statement], None]] = {
+    "title": _title,
+    "source": _source,
+    "sizes": _sizes,
+    "given": _declarations,
+    "learn": _declarations,
+    "start": _starts,
+    "for": _for,
+    "end": _end,
+    "where": _where,
+    "convention": _convention,
+    "": _equation,
+}
+"""What each keyword opens; '' is an equation."""

@@ -1,0 +1,262 @@
+"""The names of a draft, what each is, and the shapes of everything that is defined by equations, also through recurrences."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import sympy as sp
+from lark import Token, Tree
+
+from derive.language.access import Parts
+from derive.language.draft import Begun, Declared, Draft, Written
+from derive.language.elaborate import index_range, read
+from derive.language.errors import BadSyntax, RangeError, RedefinedName
+from derive.language.expression import Integer, Number, Span, index
+from derive.language.printer import STEP
+from derive.language.reading import Node
+from derive.language.scope import Scope, subscripts_of
+from derive.language.shapes import Arrays, Known
+from derive.language.system import Declaration, Range, Shape
+from derive.language.whole import inside, whole
+
+
+@dataclass(frozen=True)
+class Target:
+    """The left side of an equation: the internal name, the shift of each superscript, the ranges, the subscripts."""
+
+    name: str
+    times: tuple[Range, ...]
+    shifts: tuple[Integer, ...]
+    subscripts: tuple[sp.Symbol, ...]
+    explicit: tuple[Range, ...]
+    """Ranges given for subscripts by a 'for' at the end of the equation."""
+
+
+@dataclass
+class Names:
+    """What is known of every array while shapes are found."""
+
+    declarations: dict[str, Declaration]
+    shapes: dict[str, Known]
+    superscripts: dict[str, tuple[Range, ...]]
+    integers: dict[str, Integer]
+    functions: dict[str, str]
+
+    def scope(self, place: Callable[[Node | Token], Span], strict: bool = True, guess: int = 0) -> Scope:
+        """The scope outside all loops."""
+        arrays = Arrays(self.shapes, guess)
+        return Scope(arrays, self.superscripts, self.integers, self.functions, place, strict=strict)
+
+
+def names_of(draft: Draft) -> tuple[Names, list[Target]]:
+    """The arrays of ``draft`` and the targets of its equations."""
+    names = Names({}, {}, {}, dict(draft.sizes), draft.functions)
+    spans: dict[str, Span] = {}
+    for entry in draft.declared:
+        declaration = _declaration(entry, names)
+        _claim(declaration.name, entry.place(entry.target), names, spans)
+        names.declarations[declaration.name] = declaration
+        names.shapes[declaration.name] = declaration.shape
+        names.superscripts[declaration.name] = declaration.superscripts
+    over_time = {entry.name for entry in draft.equations if entry.target.superscripts}
+    plain = {entry.name for entry in draft.equations if not entry.target.superscripts}
+    plain |= {name for name, ranges in names.superscripts.items() if not ranges}
+    targets = [_target(entry, names, over_time & plain) for entry in draft.equations]
+    for entry, target in zip(draft.equations, targets, strict=True):
+        _claim(target.name, entry.place(entry.left), names, spans)
+        names.shapes[target.name] = None
+        names.superscripts[target.name] = target.times
+    for entry, target in zip(draft.equations, targets, strict=True):
+        for item in (*target.times, *target.explicit):
+            if item.index.name in names.superscripts:
+                raise RedefinedName(f"{item.index} is an array.", entry.place(entry.left), "Take another letter for the index.")
+    return names, targets
+
+
+def _claim(name: str, span: Span, names: Names, spans: dict[str, Span]) -> None:
+    shown = name.removesuffix(STEP) if name not in spans else name
+    if name in spans:
+        raise RedefinedName(f"{shown} has a meaning already, from line {spans[name].line}.", span, "Give one of the two another name.")
+    if name in names.integers:
+        raise RedefinedName(f"{name} is a size already.", span, "Give one of the two another name.")
+    if name in names.functions:
+        raise RedefinedName(f"{name} is bound as a function under where.", span, "Give one of the two another name.")
+    spans[name] = span
+
+
+def range_of(node: Node, scope: Scope) -> Range:
+    """The range that ``node`` writes, known not to be empty."""
+    name, lower, upper = node.children
+    assert isinstance(name, Token) and isinstance(lower, Tree) and isinstance(upper, Tree)
+    inner = scope.with_index(name)
+    found = Range(index(str(name)), whole(lower, scope), whole(upper, scope))
+    if (found.upper - found.lower).is_negative:
+        span = inner.place(node)
+        raise RangeError(f"The range {found.lower}..{found.upper} of {name} is empty.", span, "Ranges count upwards, as in t = 1..T.")
+    return found
+
+
+def shape_of_space(node: Node, scope: Scope) -> Shape:
+    """The shape that R^(n x d) names."""
+    shape: list[Integer] = []
+    for dimensions in (child for child in node.children if isinstance(child, Tree)):
+        for part in (child for child in dimensions.children if isinstance(child, Tree)):
+            extent = whole(part, scope)
+            if extent.is_nonpositive:
+                raise RangeError(f"An axis of {extent} entries is empty.", scope.place(part), "An axis has at least one entry.")
+            shape.append(extent)
+    return tuple(shape)
+
+
+def _declaration(entry: Declared, names: Names) -> Declaration:
+    scope = names.scope(entry.place)
+    name, *exponent = entry.target.children
+    ranges = {str(node.children[0]): range_of(node, scope) for node in entry.ranges}
+    superscripts: list[Range] = []
+    for mark in _marks(exponent):
+        if mark not in ranges:
+            span = entry.place(entry.target)
+            raise RangeError(f"For which {mark} is {name}^{mark} given?", span, f"Add a range, as in {name}^{mark} in R^d for {mark} = 1..T.")
+        superscripts.append(ranges[mark])
+    if not superscripts and ranges:
+        raise BadSyntax(f"{name} has no superscript to run over.", entry.place(entry.target), f"Write {name}^{next(iter(ranges))}.")
+    shape = shape_of_space(entry.space, scope)
+    role = "given" if entry.role == "given" else "learn"
+    return Declaration(str(name), role, shape, tuple(superscripts), entry.description, span=entry.place(entry.target))
+
+
+def _marks(exponent: list[Node | Token]) -> list[str]:
+    """The index names in the superscript of a declared name."""
+    marks: list[str] = []
+    for tree in exponent:
+        if isinstance(tree, Tree):
+            marks += [str(token) for token in tree.scan_values(lambda token: isinstance(token, Token))]
+    return marks
+
+
+def _target(entry: Written, names: Names, both: set[str]) -> Target:
+    scope = names.scope(entry.place)
+    ranges: dict[str, Range] = {}
+    for node in entry.ranges:
+        found = range_of(node, scope)
+        if found.index.name in ranges:
+            raise RedefinedName(f"{found.index} runs over two ranges.", entry.place(node), "Take another letter.")
+        scope = scope.with_index(node.children[0])  # pyright: ignore[reportArgumentType]
+        ranges[found.index.name] = found
+    above, below = _positions(entry.target, ranges, scope, entry)
+    times: list[Range] = []
+    shifts: list[Integer] = []
+    for value in above:
+        free = [symbol for symbol in value.free_symbols if symbol.name in ranges]
+        if len(free) != 1 or not (shift := value - free[0]).is_number:
+            repair = f"Give a first value under start: start {entry.name}^{value} = 0." if value.is_number else "Write the plain index there."
+            raise BadSyntax("The step on the left is no index of a loop.", entry.place(entry.left), repair)
+        over = ranges[free[0].name]
+        times.append(Range(over.index, over.lower + shift, over.upper + shift))
+        shifts.append(shift)
+    if len({item.index for item in times}) < len(times):
+        raise BadSyntax("One index stands twice above the name on the left.", entry.place(entry.left), "Use an index for each.")
+    used = {item.index.name for item in times}
+    loose = [name for name in ranges if name not in used and name not in below]
+    if loose:
+        raise BadSyntax(f"{entry.name} does not carry the index {loose[0]} of its loop.", entry.place(entry.left), f"Write {entry.name}^{loose[0]}.")
+    name = f"{entry.name}{STEP}" if entry.name in both and times else entry.name
+    explicit = tuple(ranges[symbol] for symbol in below if symbol in ranges)
+    return Target(name, tuple(times), tuple(shifts), tuple(index(symbol) for symbol in below), explicit)
+
+
+def _positions(parts: Parts, ranges: dict[str, Range], scope: Scope, entry: Written) -> tuple[list[Integer], list[str]]:
+    """The superscripts as integers and the subscripts as names of indices."""
+    above: list[Integer] = []
+    below: list[str] = []
+    for node in parts.superscripts:
+        bare = inside(node)
+        text = str(bare.children[0]) if bare.data == "name" else ""
+        stem, _, tail = text.partition("_")
+        if tail and stem in scope.integers:
+            above.append(scope.integers[stem])
+            below += [tail] if tail in ranges or len(tail) == 1 else list(tail)
+        else:
+            above.append(whole(node, scope))
+    for node in parts.subscripts:
+        bare = inside(node)
+        if bare.data != "name":
+            raise BadSyntax("On the left, subscripts are plain indices.", entry.place(node), "For example y[i] = x[2*i] + b.")
+        below.append(str(bare.children[0]))
+    for name in below:
+        if below.count(name) > 1:
+            raise BadSyntax(f"The index {name} stands twice on the left.", entry.place(entry.left), "Use an index for each axis.")
+        if name in scope.integers and name not in ranges:
+            raise RedefinedName(f"{name} is a size.", entry.place(entry.left), "Take another letter for the index.")
+    return above, below
+
+
+def equation_scope(entry: Written, target: Target, names: Names, strict: bool = True, guess: int = 0) -> Scope:
+    """The scope of the right side of an equation."""
+    scope = names.scope(entry.place, strict, guess)
+    indices = {item.index.name: item.index for item in (*target.times, *target.explicit)}
+    indices |= {symbol.name: symbol for symbol in target.subscripts}
+    return replace(scope, integers={**scope.integers, **indices})
+
+
+def find_shapes(draft: Draft, names: Names, targets: list[Target]) -> None:
+    """Fill in the shape of every defined array, as far as equations and starts tell it."""
+    for begun in draft.starts:
+        _start_shape(begun, names)
+    users: dict[str, list[int]] = {}
+    for position, entry in enumerate(draft.equations):
+        for text in {str(token) for token in entry.value.scan_values(lambda token: isinstance(token, Token))}:
+            for name in (text, f"{text}{STEP}", text.split("_")[0]):
+                users.setdefault(name, []).append(position)
+    pending = {position: None for position, target in enumerate(targets) if names.shapes[target.name] is None}
+    queue = deque(pending)
+    while pending:
+        position = queue.popleft() if queue else None
+        guesses = (0,) if position is not None else (1, 2)
+        tried = [position] if position is not None else list(pending)
+        for guess, number in ((guess, number) for guess in guesses for number in tried):
+            if number not in pending:
+                continue
+            shape = _attempt(draft.equations[number], targets[number], names, guess)
+            if shape is not None:
+                names.shapes[targets[number].name] = shape
+                del pending[number]
+                queue.extend(other for other in users.get(targets[number].name, ()) if other in pending)
+                break
+        else:
+            if position is None:
+                return
+
+
+def _start_shape(begun: Begun, names: Names) -> None:
+    name = names.scope(begun.place).array(str(begun.target.name), True)
+    if name is None or names.shapes[name] is not None:
+        return
+    scope = names.scope(begun.place, strict=False)
+    if begun.space is not None:
+        names.shapes[name] = shape_of_space(begun.space, scope)
+    elif begun.value is not None:
+        value, shape = read(begun.value, scope)
+        names.shapes[name] = None if isinstance(value, Number) else shape
+
+
+def _attempt(entry: Written, target: Target, names: Names, guess: int) -> Known:
+    scope = equation_scope(entry, target, names, strict=False, guess=guess)
+    value, shape = read(entry.value, scope)
+    if not target.subscripts:
+        return shape
+    given = {item.index: item for item in target.explicit}
+    extents: list[Integer] = []
+    for symbol in target.subscripts:
+        if symbol in given:
+            extents.append(given[symbol].upper + 1)
+        elif (found := index_range(symbol, value, entry.place(entry.left), scope)) is not None:
+            extents.append(found[1] + 1)
+        else:
+            return None
+    return tuple(extents)
+
+
+__all__ = ["Names", "Target", "equation_scope", "find_shapes", "names_of", "range_of", "shape_of_space", "subscripts_of"]

@@ -1,0 +1,78 @@
+"""What each name means at one place of a definition: array, time index, size, function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+import sympy as sp
+from lark import Token
+
+from derive.language.errors import DefinitionError, RedefinedName, UnknownName, did_you_mean
+from derive.language.expression import Expression, Integer, Span, index
+from derive.language.functions import ARRAY_FUNCTIONS, FUNCTIONS, LOSSES
+from derive.language.printer import STEP
+from derive.language.reading import Node
+from derive.language.shapes import Arrays, Known
+from derive.language.system import Range
+
+Reading = tuple[Expression, Known]
+"""An expression and its shape."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The names in force, and where a node stands in the text."""
+
+    arrays: Arrays
+    superscripts: Mapping[str, tuple[Range, ...]]
+    """For each array, the ranges of its superscripts; () for one that has none."""
+    integers: Mapping[str, Integer]
+    functions: Mapping[str, str]
+    """Bound and opaque names of functions; an opaque one is bound to ''."""
+    place: Callable[[Node | Token], Span]
+    values: Mapping[str, Reading] = field(default_factory=dict)
+    strict: bool = True
+    """Everything must be known; while shapes are inferred it need not be."""
+
+    @property
+    def names(self) -> Iterator[str]:
+        """Every name that may stand in an expression."""
+        yield from (name.removesuffix(STEP) for name in self.superscripts)
+        yield from self.integers
+
+    def with_index(self, name: Token) -> Scope:
+        """The scope in which ``name`` is an index variable."""
+        text = str(name)
+        if text in self.superscripts or text in self.integers:
+            kind = "an array" if text in self.superscripts else "a size or an index already"
+            raise RedefinedName(f"{text} is {kind}.", self.place(name), "Take another letter for the index.")
+        return replace(self, integers={**self.integers, text: index(text)})
+
+    def array(self, name: str, has_superscripts: bool) -> str | None:
+        """The internal name of the array written ``name``; loss^t beside loss is loss_step."""
+        if has_superscripts and f"{name}{STEP}" in self.superscripts and not self.superscripts.get(name, ()):
+            return f"{name}{STEP}"
+        return name if name in self.superscripts else None
+
+    def is_function(self, name: str) -> bool:
+        """``name`` before a bracket is a function and no array."""
+        if name in self.values or name in self.integers or name in self.superscripts:
+            return False
+        return name in self.functions or name in FUNCTIONS or name in ARRAY_FUNCTIONS or name in LOSSES
+
+    def unknown(self, name: str, node: Node | Token) -> DefinitionError:
+        """The mistake of using ``name``."""
+        repair = did_you_mean(name, self.names, "Declare it under given or learn, or define it by an equation.")
+        return UnknownName(f"Nothing is called {name} here.", self.place(node), repair)
+
+
+def subscripts_of(text: str, integers: Mapping[str, Integer]) -> tuple[Integer, ...] | None:
+    """What stands after an underscore as indices: i, ij, 0 …; None where it is no index."""
+    if text in integers:
+        return (integers[text],)
+    if text.isdigit() and len(text) < 10:
+        return (sp.Integer(int(text)),)
+    if all(letter in integers for letter in text):
+        return tuple(integers[letter] for letter in text)
+    return None

@@ -1,0 +1,99 @@
+"""A derivation as data: steps with what stood before and after, the rule, a reason to be read aloud, and claims that can be checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from derive.language.expression import Access, Expression
+from derive.language.system import Equation, Shape
+
+
+@dataclass(frozen=True)
+class Equal:
+    """left = right wherever both have a value."""
+
+    left: Expression
+    right: Expression
+
+
+@dataclass(frozen=True)
+class TotalDerivative:
+    """∂of/∂wrt, everything in between taken along, equals ``value``: a gradient where ``of`` is scalar, else a Jacobian matrix."""
+
+    of: Access
+    wrt: Access
+    value: Expression
+
+
+@dataclass(frozen=True)
+class Differential:
+    """The first-order change of ``of`` equals ``value``, for any changes ``d_W``, ``d_h^0`` … of the arrays in ``directions``."""
+
+    of: Access
+    value: Expression
+    directions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class VectorisedDerivative:
+    """∂of/∂vec(parameter) equals the matrix ``value``; vec stacks columns."""
+
+    of: Access
+    parameter: str
+    value: Expression
+
+
+@dataclass(frozen=True)
+class StateDerivative:
+    """The Jacobian of the stacked state ``of`` with respect to the stacked state ``wrt`` at an earlier time equals ``value``.
+
+    The earlier state is taken as given: what came before it does not change with it.
+    """
+
+    of: tuple[Access, ...]
+    wrt: tuple[Access, ...]
+    value: Expression
+
+
+Claim = Equal | TotalDerivative | Differential | VectorisedDerivative | StateDerivative
+
+Sentence = tuple[str | Expression, ...]
+"""Words and formulas in the order they are read."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One displayed equation: left = middle = … = right, and for which times it holds."""
+
+    sides: tuple[Expression, ...]
+    where: Sentence = ()
+
+
+@dataclass(frozen=True)
+class ProofStep:
+    """One line of a proof by rewriting: equals the line before, by the rule that ``reason`` says."""
+
+    expression: Expression
+    rule: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """One move of a derivation.
+
+    ``before`` and ``after`` are the two sides the rule connects; ``lines`` is what a reader is shown; ``reason`` is one sentence;
+    ``claims`` say what has to hold; ``details`` are the smaller moves it is made of; ``proof`` has the lines of a proof by induction.
+    """
+
+    id: str
+    title: Sentence
+    rule: str
+    reason: Sentence
+    before: Expression
+    after: Expression
+    lines: tuple[Line, ...]
+    shapes: tuple[tuple[str, Shape], ...] = ()
+    claims: tuple[Claim, ...] = ()
+    details: tuple[Step, ...] = ()
+    proof: tuple[ProofStep, ...] = ()

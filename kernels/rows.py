@@ -1,0 +1,102 @@
+"""Small functions that emitted source calls: plain Python, compiled by numba together with the caller.
+
+Constants come in as arguments of the caller's precision, since a literal would turn float32 arithmetic into float64.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba.extending import register_jitable
+
+from kernels.scalars import exp, log
+
+
+@register_jitable
+def rows(array: np.ndarray) -> np.ndarray:
+    """The array with all its axes but the last counted as one."""
+    return array.reshape((-1, array.shape[-1]))
+
+
+@register_jitable
+def relu(x: Any, zero: Any) -> Any:
+    """x where x > 0, else 0; NaN for NaN."""
+    return x if x > zero else zero * x
+
+
+@register_jitable
+def step(x: Any, zero: Any, one: Any) -> Any:
+    """1 where x > 0, else 0; NaN for NaN."""
+    return one if x > zero else zero * x
+
+
+@register_jitable
+def sign(x: Any, zero: Any, one: Any) -> Any:
+    """1, 0 or -1; NaN for NaN."""
+    return one if x > zero else -one if x < zero else zero * x
+
+
+@register_jitable
+def whole_power(x: Any, exponent: int) -> Any:
+    """x · x · … · x, ``exponent`` ≥ 1 factors."""
+    result = x
+    for _ in range(exponent - 1):
+        result = result * x
+    return result
+
+
+@register_jitable
+def power(x: Any, exponent: Any) -> Any:
+    """x to any power; NaN where that is not real."""
+    return x**exponent
+
+
+@register_jitable
+def sqrt(x: Any) -> Any:
+    """The square root; NaN below 0."""
+    return np.sqrt(x)
+
+
+@register_jitable
+def sin(x: Any) -> Any:
+    """The sine."""
+    return np.sin(x)
+
+
+@register_jitable
+def cos(x: Any) -> Any:
+    """The cosine."""
+    return np.cos(x)
+
+
+@register_jitable
+def largest(row: np.ndarray) -> Any:
+    """The largest entry."""
+    best = row[0]
+    for i in range(1, len(row)):
+        best = row[i] if row[i] > best else best
+    return best
+
+
+@register_jitable
+def softmax(row: np.ndarray, out: np.ndarray) -> None:
+    """out = exp(row) / Σ exp(row), with the largest entry subtracted first so that nothing overflows."""
+    shift = largest(row)
+    for i in range(len(row)):
+        out[i] = exp(row[i] - shift)
+    total = out[0]
+    for i in range(1, len(row)):
+        total += out[i]
+    for i in range(len(row)):
+        out[i] = out[i] / total
+
+
+@register_jitable
+def logsumexp(row: np.ndarray) -> Any:
+    """log Σ exp(row), with the largest entry taken out first so that nothing overflows."""
+    shift = largest(row)
+    total = row[0] - row[0]
+    for i in range(len(row)):
+        total += exp(row[i] - shift)
+    return shift + log(total)

@@ -1,0 +1,79 @@
+"""What follows from index ranges: the extremes of an integer expression, and conditions that always or never hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import sympy as sp
+
+from derive.language.expression import Condition, Divides, Integer, Within
+from derive.language.system import Range
+
+
+def extreme(value: Integer, ranges: Sequence[Range], sign: int) -> Integer | None:
+    """The largest (sign 1) or smallest (sign -1) ``value`` while each index stays in its range, inner ranges last; None if unknown."""
+    value = sp.expand(value)
+    for item in reversed(ranges):
+        slope = sp.diff(value, item.index)
+        if slope == 0:
+            continue
+        if slope.has(item.index) or not (slope.is_positive or slope.is_negative):
+            return None
+        at_upper = bool(slope.is_positive) == (sign > 0)
+        value = sp.expand(value.xreplace({item.index: sp.sympify(item.upper if at_upper else item.lower)}))
+    return value
+
+
+def at_least(value: Integer, bound: Integer | int, ranges: Sequence[Range]) -> bool:
+    """True only if value ≥ bound is certain."""
+    smallest = extreme(sp.sympify(value) - bound, ranges, -1)
+    return smallest is not None and bool(smallest.is_nonnegative)
+
+
+def at_most(value: Integer, bound: Integer | int, ranges: Sequence[Range]) -> bool:
+    """True only if value ≤ bound is certain."""
+    return at_least(-sp.sympify(value), -sp.sympify(bound), ranges)
+
+
+def holds(condition: Condition, ranges: Sequence[Range]) -> bool | None:
+    """True or False where certain for all indices in their ranges, else None."""
+    match condition:
+        case Within(value=value, lower=lower, upper=upper):
+            if at_least(value, lower, ranges) and at_most(value, upper, ranges):
+                return True
+            never = at_most(value, sp.sympify(lower) - 1, ranges) or at_least(value, sp.sympify(upper) + 1, ranges)
+            return False if never else None
+        case Divides(divisor=divisor, value=value):
+            remainder = sp.Mod(value, divisor)
+            return bool(remainder == 0) if remainder.is_Integer else None
+
+
+def needed(conditions: Iterable[Condition], ranges: Sequence[Range]) -> tuple[Condition, ...] | None:
+    """The conditions that are not certain, each once and one-sided where one side is certain; None if one never holds."""
+    kept: list[Condition] = []
+    for condition in conditions:
+        certain = holds(condition, ranges)
+        if certain is False:
+            return None
+        if certain is None and condition not in kept:
+            kept.append(condition)
+    return tuple(kept)
+
+
+def one_sided(condition: Condition, index: sp.Symbol, ranges: Sequence[Range]) -> tuple[Integer, Integer] | None:
+    """The bounds (first, last) that a Within puts on ``index``, where it stands with coefficient ±1; within the index's own range."""
+    own = next((item for item in ranges if item.index == index), None)
+    if own is None or not isinstance(condition, Within):
+        return None
+    slope = sp.diff(condition.value, index)
+    if slope not in (1, -1):
+        return None
+    rest = sp.expand(condition.value - slope * index)
+    if rest.has(index):
+        return None
+    ends = (sp.expand(slope * (condition.lower - rest)), sp.expand(slope * (condition.upper - rest)))
+    first, last = ends if slope == 1 else ends[::-1]
+    outer = [item for item in ranges if item.index != index]
+    first = own.lower if at_least(own.lower, first, outer) else first
+    last = own.upper if at_most(own.upper, last, outer) else last
+    return first, last

@@ -1,0 +1,89 @@
+"""Elementwise functions made concrete: opaque names bound to rows of FUNCTIONS, derivatives written as formulas."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from fractions import Fraction
+from functools import cache
+
+import sympy as sp
+
+from derive.language import expression as ast
+from derive.language.expression import Access, Expression
+from derive.language.functions import FUNCTIONS, X, Y
+from derive.language.system import Program
+
+
+class UnboundFunction(ValueError):
+    """A definition leaves a function open and the caller did not say what it is."""
+
+
+def bound(program: Program, functions: Mapping[str, str]) -> Program:
+    """``program`` with every elementwise function a row of FUNCTIONS and every derivative of one a formula."""
+    names = {**dict(program.functions), **functions}
+    made = values_made(program, names)
+
+    def rewrite(node: Expression) -> Expression:
+        node = ast.map_children(rewrite, node)
+        if not isinstance(node, ast.Apply):
+            return node
+        name = names.get(node.function, node.function)
+        if name not in FUNCTIONS:
+            known = ", ".join(FUNCTIONS)
+            raise UnboundFunction(
+                f'the function {node.function} is left open by the definition; say functions={{"{node.function}": "tanh"}} '
+                f"or another of: {known}"
+            )
+        if not node.order:
+            return replace(node, function=name)
+        value = made.get((name, node.argument), ast.Apply(name, node.argument))
+        return from_sympy(slope(name, node.order), {X: node.argument, Y: value}, rewrite)
+
+    equations = tuple(replace(equation, value=rewrite(equation.value)) for equation in program.equations)
+    starts = tuple(replace(s, value=None if s.value is None else rewrite(s.value)) for s in program.starts)
+    return replace(program, equations=equations, starts=starts)
+
+
+def values_made(program: Program, names: Mapping[str, str]) -> dict[tuple[str, Expression], Expression]:
+    """(function, argument) of equations such as h^t = f(z^t): f(z^t) need not be computed again."""
+    found: dict[tuple[str, Expression], Expression] = {}
+    for equation in program.equations:
+        value = equation.value
+        if isinstance(value, ast.Apply) and not value.order and isinstance(value.argument, Access):
+            if value.argument.superscripts == equation.target.superscripts:
+                found[names.get(value.function, value.function), value.argument] = equation.target
+    return found
+
+
+@cache
+def slope(name: str, order: int) -> sp.Expr:
+    """The ``order``-th derivative of a row, in its argument X and value Y."""
+    first = FUNCTIONS[name].slope
+    if order == 1:
+        return first
+    lower = slope(name, order - 1)
+    return sp.diff(lower, X) + sp.diff(lower, Y) * first
+
+
+def from_sympy(value: sp.Expr, known: Mapping[sp.Symbol, Expression], rewrite: Callable[[Expression], Expression]) -> Expression:
+    """A formula of a row as an expression, entry by entry."""
+
+    def convert(value: sp.Expr) -> Expression:
+        if value in known:
+            return known[value]
+        if value.is_Rational:
+            return ast.Number(Fraction(int(value.p), int(value.q)))
+        if value.is_Add:
+            return ast.Add(tuple(map(convert, value.args)))
+        if value.is_Mul:
+            sign, rest = value.as_coeff_Mul()
+            if sign == -1:
+                return ast.Negative(convert(rest))
+            return ast.Hadamard(tuple(map(convert, value.args)))
+        if value.is_Pow:
+            return ast.Power(convert(value.base), convert(value.exp))
+        name = getattr(value, "function_name", type(value).__name__)
+        return rewrite(ast.Apply(name, convert(value.args[0]), getattr(value, "order", 0)))
+
+    return convert(sp.sympify(value))

@@ -1,0 +1,347 @@
+"""Scheduled parts turned into statements: products where the arrays allow it, plain loop nests everywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+import sympy as sp
+
+from derive.language import expression as ast
+from derive.language.expression import Access, Condition, Expression, Integer
+from derive.language.system import Range
+from kernels.schedule import bounds
+from kernels.schedule.plan import (
+    BATCH, BATCH_SIZE, AddOuter, Array, Fill, For, Given, If, Multiply, Node, Pack, Part, Plan, Set, Stages, Statement, TimeLoop,
+    View, Whole,
+)  # fmt: skip
+from kernels.schedule.stages import condition_symbols, index_symbols, is_plain
+
+BATCH_RANGE = Range(BATCH, sp.Integer(0), BATCH_SIZE - 1)
+ONE_OVER_BATCH = ast.SizeValue(1 / BATCH_SIZE)
+SEVERAL = ast.Within(BATCH_SIZE, sp.Integer(2), BATCH_SIZE)
+TOTAL = Access("total")
+
+
+@dataclass
+class _Lowering:
+    arrays: dict[str, Array]
+    panels: dict[str, tuple[Integer, Integer]] = field(default_factory=dict)
+    packed: dict[View, str] = field(default_factory=dict)
+    before: list[Statement] = field(default_factory=list)  # packing done once, before the node being lowered
+    making: frozenset[str] = frozenset()  # arrays not complete before the node being lowered
+
+    def node(self, node: Node, fixed: tuple[Range, ...]) -> list[Statement]:
+        if isinstance(node, Part):
+            return self.part(node, fixed)
+        loop = Range(node.index, node.lower, node.upper)
+        body = [statement for inner in node.body for statement in self.node(inner, (*fixed, loop))]
+        return [For(node.index, node.lower, node.upper, tuple(body), node.descending)]
+
+    # One part -----------------------------------------------------------------------------------------------------
+
+    def part(self, part: Part, fixed: tuple[Range, ...]) -> list[Statement]:
+        """Tests on the current step outside; inside, conditions on free indices become their ranges where they can."""
+        steps = {item.index for item in fixed}
+        outside = tuple(c for c in part.conditions if condition_symbols(c) <= steps)
+        inside = tuple(c for c in part.conditions if c not in outside)
+        outside = bounds.needed(outside, fixed) or ()
+        free = replace(part, times=tuple(item for item in part.times if item.index not in steps), conditions=inside)
+        cut = self.narrowed(free, fixed)
+        body: list[Statement] = []
+        if not part.adding and (cut.conditions or cut.loops != free.loops):
+            body += self.zero(free)
+        body += self.product(cut, fixed) or self.nest(replace(cut, adding=cut.adding or bool(cut.conditions)))
+        if part.average:
+            mean = ast.Product((part.target, ONE_OVER_BATCH))
+            scale = nested([*free.times, *free.entries], [Set(part.number, part.target, mean)])
+            body.append(If((SEVERAL,), tuple(scale)))
+        if outside:
+            body = [If(outside, tuple(body), () if part.adding else tuple(self.zero(free)))]
+        return body
+
+    def narrowed(self, part: Part, fixed: tuple[Range, ...]) -> Part:
+        """``part`` with conditions on one of its indices moved into that index's range."""
+        ranges = [*fixed, *part.loops, *part.sums]
+        left: list[Condition] = []
+        for condition in part.conditions:
+            for item in reversed(ranges[len(fixed) :]):
+                ends = bounds.one_sided(condition, item.index, ranges)
+                later = {other.index for other in ranges[ranges.index(item) + 1 :]}
+                if ends is not None and not later & {s for end in ends for s in sp.sympify(end).free_symbols}:
+                    lower = ends[0] if bounds.at_least(ends[0], item.lower, ranges) else sp.Max(ends[0], item.lower)
+                    upper = ends[1] if bounds.at_most(ends[1], item.upper, ranges) else sp.Min(ends[1], item.upper)
+                    ranges[ranges.index(item)] = Range(item.index, lower, upper)
+                    break
+            else:
+                left.append(condition)
+        own = ranges[len(fixed) :]
+        times, entries = len(part.times), len(part.entries)
+        return replace(
+            part,
+            times=tuple(own[:times]),
+            entries=tuple(own[times : times + entries]),
+            sums=tuple(own[times + entries :]),
+            conditions=tuple(left),
+        )
+
+    def is_batched(self, value: Expression) -> bool:
+        return any(self.arrays[n.name].batched for n in ast.walk(value) if isinstance(n, Access) and n.name in self.arrays)
+
+    def batch_role(self, part: Part) -> str:
+        """Whether the sequences of a batch are 'separate', are 'summed', or do not occur."""
+        if self.arrays[part.target.name].batched:
+            return "separate"
+        return "summed" if self.is_batched(part.body) else "none"
+
+    def zero(self, part: Part) -> list[Statement]:
+        array = self.arrays[part.target.name]
+        loops = [*part.times, *([BATCH_RANGE] if array.batched else []), *part.entries]
+        return nested(loops, [Set(part.number, part.target, ast.ZERO)])
+
+    # Loop nests ---------------------------------------------------------------------------------------------------
+
+    def nest(self, part: Part) -> list[Statement]:
+        """Loops over everything: sums innermost into a local total, or outermost where that runs along rows."""
+        role = self.batch_role(part)
+        if isinstance(part.body, ast.Call):
+            return self.whole(part, part.body)
+        if part.unless:
+            at = tuple(step for step in part.target.superscripts if step in {s.index for s in self.arrays[part.unless].slots})
+            given = Access(part.unless, at, part.target.subscripts)
+            copy, default = (replace(part, unless="", body=body) for body in (given, part.body))
+            return [If((Given(part.unless),), tuple(self.nest(copy)), tuple(self.nest(default)))]
+        loops = [*part.times, *([BATCH_RANGE] if role == "separate" else []), *part.entries]
+        sums = [*([BATCH_RANGE] if role == "summed" else []), *part.sums]
+        if not sums:
+            return nested(loops, guarded(part.conditions, [Set(part.number, part.target, part.body, part.adding)]))
+        if self.runs_along_rows(part, sums):
+            zero = [] if part.adding else nested(loops, [Set(part.number, part.target, ast.ZERO)])
+            add = guarded(part.conditions, [Set(part.number, part.target, part.body, True)])
+            return zero + nested([*sums, *loops], add)
+        add = guarded(part.conditions, [Set(part.number, TOTAL, part.body, True)])
+        total: list[Statement] = [Set(part.number, TOTAL, ast.ZERO), *nested(sums, add)]
+        return nested(loops, [*total, Set(part.number, part.target, TOTAL, part.adding)])
+
+    def runs_along_rows(self, part: Part, sums: Sequence[Range]) -> bool:
+        """True if the innermost index of the target is also the innermost of what is read, and no sum is."""
+        last = [n.subscripts[-1] for n in ast.walk(part.body) if isinstance(n, Access) and n.subscripts]
+        row = part.entries[-1].index if part.entries else None
+        loops = {item.index for item in part.loops}
+        ends = {s for item in sums for end in (item.lower, item.upper) for s in sp.sympify(end).free_symbols}
+        return row in last and not any(item.index in last for item in sums) and not ends & loops
+
+    def whole(self, part: Part, call: ast.Call) -> list[Statement]:
+        (argument,) = call.arguments
+        array = self.arrays[part.target.name]
+        loops = [*part.times, *([BATCH_RANGE] if array.batched else [])]
+        out = self.row(part.target) if array.shape else part.target
+        source = self.row(argument)
+        return nested(loops, guarded(part.conditions, [Whole(part.number, call.function, source, out)]))
+
+    def row(self, access: Expression) -> View:
+        assert isinstance(access, Access)
+        array = self.arrays[access.name]
+        slots = tuple(step - item.lower for step, item in zip(access.superscripts, array.slots, strict=True))
+        return View(access.name, (*slots, *([BATCH] if array.batched else []), *(None for _ in array.shape)))
+
+    # Products -----------------------------------------------------------------------------------------------------
+
+    def product(self, part: Part, fixed: tuple[Range, ...]) -> list[Statement] | None:
+        """The part as products of matrices, inside loops over what both factors and the result share; None if it is none."""
+        if not isinstance(part.body, ast.Product) or len(part.body.factors) != 2 or part.conditions:
+            return None
+        if not all(map(is_plain, part.body.factors)) or not is_plain(part.target):
+            return None
+        role = self.batch_role(part)
+        free = [*part.times, *([BATCH_RANGE] if role == "separate" else []), *part.entries]
+        summed = [*part.sums, *([BATCH_RANGE] if role == "summed" else [])]
+        return self.product_inside(part, fixed, free, summed, [], [])
+
+    def product_inside(
+        self,
+        part: Part,
+        fixed: tuple[Range, ...],
+        free: list[Range],
+        summed: list[Range],
+        loops: list[Range],
+        steps: list[Range],
+    ) -> list[Statement] | None:
+        """Indices move from ``free`` to ``loops``, and from ``summed`` to ``steps``, until what is left is one product of matrices."""
+        left, right = part.body.factors  # type: ignore[union-attr]
+        both = self.indices(left) & self.indices(right)
+        shared = [item for item in free if item.index in both]
+        free = [item for item in free if item not in shared]
+        loops = [*loops, *shared]
+        while True:
+            single = self.one_product(part, (*fixed, *loops, *steps), free, summed, adding=part.adding or bool(steps))
+            if single is not None:
+                break
+            times = {item.index for item in part.times} | {s for s in self.time_sums(part)}
+            movable = [item for item in free if item.index in times]
+            if movable:
+                free, loops = [item for item in free if item != movable[0]], [*loops, movable[0]]
+                continue
+            movable = [item for item in summed if item.index in times]
+            if movable and len(summed) > 1:
+                summed, steps = [item for item in summed if item != movable[0]], [*steps, movable[0]]
+                continue
+            return None
+        zero = self.zero(part) if steps and not part.adding else []
+        return zero + nested([*loops, *steps], single)
+
+    def time_sums(self, part: Part) -> set[sp.Symbol]:
+        return {
+            symbol
+            for node in ast.walk(part.body)
+            if isinstance(node, Access)
+            for step in node.superscripts
+            for symbol in sp.sympify(step).free_symbols
+        } & {item.index for item in part.sums}
+
+    def indices(self, value: Expression) -> set[sp.Symbol]:
+        return index_symbols(value) | ({BATCH} if self.is_batched(value) else set())
+
+    def one_product(
+        self, part: Part, fixed: tuple[Range, ...], free: list[Range], summed: list[Range], adding: bool
+    ) -> list[Statement] | None:
+        """A single product of matrices for the indices ``free`` and ``summed``, all others being fixed."""
+        first, second = part.body.factors  # type: ignore[union-attr]
+        if not free or not summed:
+            return None
+        if free[-1].index in self.indices(first):
+            first, second = second, first
+        rows = [item for item in free if item.index in self.indices(first)]
+        columns = [item for item in free if item.index in self.indices(second)]
+        if len(rows) + len(columns) != len(free) or free != rows + columns:
+            return None
+        if not all(item.index in self.indices(first) & self.indices(second) for item in summed):
+            return None
+        out = self.view(part.target, rows, columns)
+        if out is None or out.transposed or not columns:
+            return None
+        number = part.number
+        plain_first, plain_second = self.view(first, summed, rows), self.view(second, summed, columns)
+        if rows and plain_first and plain_second and not plain_first.transposed and not plain_second.transposed:
+            zero: list[Statement] = [] if adding else [Fill(number, out)]
+            return [*zero, AddOuter(number, plain_first, plain_second, out)]
+        left, matrix = self.view(first, rows, summed), self.view(second, summed, columns)
+        if left is None or matrix is None or (left.transposed and left.merged > 1):
+            return None
+        packing = self.pack(number, matrix, second, summed, columns)
+        if packing and not rows:
+            return None  # packing a matrix for one row costs more than it saves
+        panels = self.packed[matrix]
+        return [*packing, Multiply(number, left, panels, out, adding)]
+
+    def pack(
+        self, number: int, matrix: View, access: Expression, summed: list[Range], columns: list[Range]
+    ) -> list[Statement]:
+        """Packs ``matrix`` once before everything that uses it, if it is complete by then; else returns the statement that packs it here."""
+        moves = any(sp.sympify(place).free_symbols - _sizes(place) for place in matrix.places if isinstance(place, sp.Expr))
+        panels = self.packed.get(matrix)
+        if panels is None:
+            stem = f"{matrix.name}_{'transposed_' if matrix.transposed else ''}panels"
+            panels, count = stem, 1
+            while panels in self.panels:
+                count += 1
+                panels = f"{stem}_{count}"
+            self.packed[matrix] = panels
+            self.panels[panels] = (extent(summed), extent(columns))
+            if not moves and matrix.name not in self.making:
+                self.before.append(Pack(number, matrix, panels))
+        return [Pack(number, matrix, panels)] if moves or matrix.name in self.making else []
+
+    def view(self, access: Expression, first: list[Range], second: list[Range]) -> View | None:
+        """``access`` as a matrix whose rows are counted by ``first`` and columns by ``second``; None where its storage forbids it."""
+        assert isinstance(access, Access)
+        array = self.arrays[access.name]
+        wanted = {item.index: item for item in (*first, *second)}
+        places: list[Integer | tuple[Integer, Integer] | None] = []
+        order: list[sp.Symbol] = []
+        sizes: list[bool] = []  # whether the axis is whole
+        for step, slot in zip(access.superscripts, array.slots, strict=True):
+            step = sp.expand(step - slot.lower)
+            moving = [symbol for symbol in sp.sympify(step).free_symbols if symbol in wanted]
+            if not moving:
+                places.append(step)
+                continue
+            (symbol, *others) = moving
+            offset = sp.expand(step - symbol)
+            if others or offset.has(symbol):
+                return None
+            item = wanted[symbol]
+            ends = sp.expand(item.lower + offset), sp.expand(item.upper + offset)
+            whole = ends == (0, sp.expand(slot.upper - slot.lower))
+            places.append(None if whole else ends)
+            order.append(symbol)
+            sizes.append(whole)
+        subscripts = (*([BATCH] if array.batched else []), *access.subscripts)
+        extents = (*([BATCH_SIZE] if array.batched else []), *array.shape)
+        for place, length in zip(subscripts, extents, strict=True):
+            if place not in wanted:
+                places.append(place)
+                continue
+            item = wanted[place]
+            whole = item.lower == 0 and sp.expand(item.upper - length + 1) == 0
+            if not whole:
+                return None
+            places.append(None)
+            order.append(place)
+            sizes.append(True)
+        names = [item.index for item in first], [item.index for item in second]
+        if order == names[0] + names[1]:
+            transposed, lead = False, len(first)
+        elif order == names[1] + names[0]:
+            transposed, lead = True, len(second)
+        else:
+            return None
+        trail = len(order) - lead
+        if trail > 1 or not all(sizes[1:lead]):
+            return None
+        kept = [place is None or isinstance(place, tuple) for place in places]
+        if lead > 1 and kept != sorted(kept):
+            return None  # a fixed axis between merged ones
+        if transposed and (not first or not second):
+            transposed = False
+        return View(access.name, tuple(places), max(lead, 1), transposed)
+
+
+def _sizes(value: Integer) -> set[sp.Symbol]:
+    return {symbol for symbol in sp.sympify(value).free_symbols if symbol.is_positive}
+
+
+def extent(ranges: Iterable[Range]) -> Integer:
+    """How many values the indices take together."""
+    return sp.Mul(*(sp.expand(item.upper - item.lower + 1) for item in ranges))
+
+
+def nested(loops: Sequence[Range], body: Sequence[Statement]) -> list[Statement]:
+    """``body`` inside the loops, the first outermost."""
+    inner = list(body)
+    for item in reversed(loops):
+        inner = [For(item.index, item.lower, item.upper, tuple(inner))]
+    return inner
+
+
+def guarded(conditions: tuple[Condition, ...], body: list[Statement]) -> list[Statement]:
+    return [If(conditions, tuple(body))] if conditions else body
+
+
+def made(node: Node) -> frozenset[str]:
+    """The arrays that ``node`` makes."""
+    if isinstance(node, Part):
+        return frozenset({node.target.name})
+    return frozenset().union(*(made(inner) for inner in node.body))
+
+
+def lowered(stages: Stages, nodes: Sequence[Node]) -> Plan:
+    """Statements for all nodes, packing of matrices before the first node that multiplies by them."""
+    state = _Lowering(dict(stages.arrays))
+    statements: list[Statement] = []
+    for place, node in enumerate(nodes):
+        state.before = []
+        state.making = frozenset().union(*(made(later) for later in nodes[place:]))
+        body = state.node(node, ())
+        statements += [*state.before, *body]
+    return Plan(state.arrays, state.panels, tuple(statements))

@@ -1,0 +1,194 @@
+"""The records of a plan: parts of equations, and the tree of loops and statements they are scheduled into."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import sympy as sp
+
+from derive.language.expression import Access, Condition, Expression, Integer
+from derive.language.system import Range, Shape
+
+BATCH = sp.Symbol("batch index", integer=True)
+"""The index of a sequence in the batch, an axis that no equation mentions."""
+BATCH_SIZE = sp.Symbol("batch", integer=True, positive=True)
+
+
+@dataclass(frozen=True)
+class Array:
+    """An array of the program: superscripts over ``slots``, then the batch where ``batched``, then the axes of one value.
+
+    ``mean`` says that it is the mean, over the batch, of what its equations say: the adjoint of an array without a batch.
+    """
+
+    name: str
+    slots: tuple[Range, ...]
+    shape: Shape
+    batched: bool = False
+    mean: bool = False
+
+
+@dataclass(frozen=True)
+class Part:
+    """target (=|+=) Σ over ``sums`` of body, for all ``times`` and ``entries`` where the conditions hold.
+
+    The target's superscripts are the indices of ``times``, its subscripts those of ``entries`` (or, in odd equations, any integers in
+    them). ``body`` is scalar, or a Call of a whole array, which makes all entries at once. ``number`` is the equation's, from 1.
+    ``unless`` is the key of the start which, where the caller gives it, stands instead of body. After a part that says ``average``
+    the target is divided by the batch size.
+    """
+
+    number: int
+    target: Access
+    times: tuple[Range, ...]
+    entries: tuple[Range, ...]
+    sums: tuple[Range, ...]
+    conditions: tuple[Condition, ...]
+    body: Expression
+    adding: bool = False
+    unless: str = ""
+    average: bool = False
+
+    @property
+    def loops(self) -> tuple[Range, ...]:
+        return self.times + self.entries
+
+
+@dataclass(frozen=True)
+class Stages:
+    """A program cut into parts over arrays; ``texts`` holds the equations by number, for comments."""
+
+    arrays: dict[str, Array]
+    parts: tuple[Part, ...]
+    texts: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TimeLoop:
+    """The steps of a recurrence, one after the other: ``body`` for index = lower … upper, or from upper down."""
+
+    index: sp.Symbol
+    lower: Integer
+    upper: Integer
+    descending: bool
+    body: tuple[Node, ...]
+
+
+Node = Part | TimeLoop
+
+
+# Statements: what a plan is lowered to and emission prints ------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class View:
+    """A part of an array as a matrix or vector.
+
+    ``places`` has one entry for each axis of the storage: an integer (one slot), a pair (first, last) or None (all of it). The first
+    ``merged`` of the axes that are left count as one, its length the product of theirs.
+    """
+
+    name: str
+    places: tuple[Integer | tuple[Integer, Integer] | None, ...]
+    merged: int = 1
+    transposed: bool = False
+
+
+@dataclass(frozen=True)
+class For:
+    """``body`` for index = lower … upper, or from upper down."""
+
+    index: sp.Symbol
+    lower: Integer
+    upper: Integer
+    body: tuple[Statement, ...]
+    descending: bool = False
+
+
+@dataclass(frozen=True)
+class Given:
+    """The condition that the caller gave the start ``key``."""
+
+    key: str
+
+
+@dataclass(frozen=True)
+class If:
+    """``body`` where all conditions hold, else ``otherwise``."""
+
+    conditions: tuple[Condition | Given, ...]
+    body: tuple[Statement, ...]
+    otherwise: tuple[Statement, ...] = ()
+
+
+@dataclass(frozen=True)
+class Set:
+    """target (=|+=) value, numbers; a target that is no array is a local variable."""
+
+    number: int
+    target: Access
+    value: Expression
+    adding: bool = False
+
+
+@dataclass(frozen=True)
+class Fill:
+    """Zero in every entry of ``out``."""
+
+    number: int
+    out: View
+
+
+@dataclass(frozen=True)
+class Pack:
+    """panels ← matrix, in the order in which a product reads it."""
+
+    number: int
+    matrix: View
+    panels: str
+
+
+@dataclass(frozen=True)
+class Multiply:
+    """out (=|+=) left · matrix, where pack(matrix, panels)."""
+
+    number: int
+    left: View
+    panels: str
+    out: View
+    adding: bool
+
+
+@dataclass(frozen=True)
+class AddOuter:
+    """out += leftᵀ right."""
+
+    number: int
+    left: View
+    right: View
+    out: View
+
+
+@dataclass(frozen=True)
+class Whole:
+    """out = function(argument), one row of numbers to one row, or to a number where ``out`` is an Access."""
+
+    number: int
+    function: str
+    argument: View
+    out: View | Access
+
+
+Statement = For | If | Set | Fill | Pack | Multiply | AddOuter | Whole
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A function to be printed: what is passed in, what it needs room for, what it does.
+
+    ``panels`` gives inner size and columns of each packed matrix; ``outputs`` are arrays that the caller of a kernel owns.
+    """
+
+    arrays: dict[str, Array]
+    panels: dict[str, tuple[Integer, Integer]]
+    statements: tuple[Statement, ...]

@@ -1,0 +1,28 @@
+"""Witness: reverse-mode automatic differentiation of the forward equations by JAX, in double precision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from derive.language.system import Program
+from kernels.verify.objective import Arrays, Gradients, groups, objective, point
+
+
+def gradients(
+    program: Program, loss: str, sizes: Mapping[str, int], values: Arrays, wrt: Sequence[str], functions: Mapping[str, str]
+) -> Gradients:
+    """∂loss/∂key for every key of ``wrt``."""
+    import jax
+    import jax.numpy as numbers
+
+    found: Gradients = {}
+    with jax.enable_x64(True):
+        constants = {key: numbers.asarray(array, dtype=float) for key, array in values.items()}
+        at = objective(program, loss, sizes, constants, functions, numbers)
+        start = point(program, sizes, values, wrt, functions)
+        for keys in groups(values, wrt):
+            parts = jax.grad(lambda arrays: numbers.asarray(at(arrays)))({key: numbers.asarray(start[key]) for key in keys})
+            found |= {key: np.asarray(parts[key]) for key in keys}
+    return found

@@ -1,0 +1,151 @@
+"""Checking a derivation: its gradient program, and its kernel where there is one, against every witness at several sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any, Protocol
+
+import numpy as np
+
+from derive.check_step import relative_error
+from derive.evaluate import bindings, draw, draw_sizes, fits, gather, run
+from derive.evidence import Evidence
+from derive.language.expression import Access
+from derive.language.system import Program, System
+from kernels.verify.objective import Arrays, Gradients
+from kernels.verify.witnesses import WITNESSES
+
+Kernel = Callable[[Mapping[str, int], Arrays], Mapping[str, Any]]
+"""A compiled gradient: (sizes, inputs) -> the gradients by key."""
+
+
+class Derived(Protocol):
+    """What is checked: a system, the program that computes its gradients, and where in it each gradient stands."""
+
+    @property
+    def system(self) -> System:
+        """The system as its author gave it."""
+        ...
+
+    @property
+    def program(self) -> Program:
+        """Forward and gradient equations."""
+        ...
+
+    @property
+    def gradients(self) -> Mapping[str, Access]:
+        """For each input key the array that holds its gradient."""
+        ...
+
+
+@dataclass(frozen=True)
+class Report:
+    """Every comparison that was made, and the witnesses that are not installed."""
+
+    evidence: tuple[Evidence, ...]
+    missing: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[Evidence]:
+        return iter(self.evidence)
+
+    def __len__(self) -> int:
+        return len(self.evidence)
+
+    @property
+    def passed(self) -> bool:
+        """Something was compared, and every comparison is within its tolerance."""
+        return bool(self.evidence) and all(record.passed for record in self.evidence)
+
+    def table(self) -> str:
+        """One line a comparison, in columns."""
+        rows = [_COLUMNS, *(_cells(record) for record in self.evidence)]
+        widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        return "\n".join([*lines, *(f"not installed: {name}" for name in self.missing)])
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{escape(cell)}</th>" for cell in _COLUMNS)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(record)) + "</tr>" for record in self.evidence
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+_COLUMNS = ("claim", "witness", "error", "tolerance", "points", "sizes", "verdict")
+
+
+def _cells(record: Evidence) -> tuple[str, ...]:
+    sizes = ", ".join(f"{name} = {extent}" for name, extent in record.sizes)
+    verdict = "passed" if record.passed else "FAILED"
+    return record.claim, record.witness, f"{record.error:.1e}", f"{record.tolerance:.0e}", str(record.points), sizes, verdict
+
+
+def verify(
+    derivation: Derived,
+    seed: int = 0,
+    *,
+    witnesses: Sequence[str] | None = None,
+    sizes: Sequence[Mapping[str, int]] | None = None,
+    functions: Mapping[str, str] | None = None,
+    kernel: Kernel | None = None,
+) -> Report:
+    """The derived gradients, and the kernel's if given, against each witness: one record for each gradient and witness.
+
+    A record's error is the largest over all ``sizes`` (by default those of ``trial_sizes``), and its sizes are those where it occurred.
+    """
+    forward = derivation.system.program
+    bound = bindings(forward, functions)
+    chosen = list(witnesses or WITNESSES)
+    present = [name for name in chosen if WITNESSES[name].is_available]
+    trials = [draw(forward, seed + k, extents, bound) for k, extents in enumerate(sizes or trial_sizes(forward, seed))]
+    wrt = list(derivation.gradients)
+    subjects: dict[str, list[Gradients]] = {
+        "": [derived_gradients(derivation, extents, values, bound) for extents, values in trials]
+    }
+    if kernel is not None:
+        subjects["kernel: "] = [dict(kernel(extents, values)) for extents, values in trials]
+    records: list[Evidence] = []
+    for name in present:
+        witness = WITNESSES[name]
+        truth = [witness.gradients(forward, derivation.system.loss, *trial, wrt, bound) for trial in trials]
+        for prefix, found in subjects.items():
+            for key in wrt:
+                errors = [relative_error(a.get(key), b[key]) for a, b in zip(found, truth, strict=True)]
+                worst = int(np.argmax(errors))  # the first NaN, where there is one
+                records.append(
+                    Evidence(
+                        f"{prefix}gradient in {key}",
+                        name,
+                        errors[worst],
+                        witness.tolerance,
+                        tuple(trials[worst][0].items()),
+                        len(trials),
+                        seed,
+                    )
+                )
+    return Report(tuple(records), tuple(name for name in chosen if name not in present))
+
+
+def derived_gradients(
+    derivation: Derived, sizes: Mapping[str, int], values: Arrays, functions: Mapping[str, str]
+) -> Gradients:
+    """The gradients that the derived program computes, by key."""
+    results = run(derivation.program, sizes, values, functions=functions)
+    return {key: gather(derivation.program, results, access, sizes) for key, access in derivation.gradients.items()}
+
+
+def trial_sizes(program: Program, seed: int) -> list[dict[str, int]]:
+    """Sizes to check at: all distinct, one time step, all equal, all 1, as far as the shapes allow them."""
+    distinct = draw_sizes(program, seed)
+    bounds = [bound for item in program.declarations for span in item.superscripts for bound in (span.lower, span.upper)]
+    in_time = {str(symbol) for bound in bounds for symbol in bound.free_symbols}
+    candidates = [
+        distinct,
+        {name: 1 if name in in_time else extent for name, extent in distinct.items()},
+        dict.fromkeys(distinct, 3),
+        dict.fromkeys(distinct, 1),
+    ]
+    unique = [trial for k, trial in enumerate(candidates) if trial not in candidates[:k]]
+    return [trial for trial in unique if fits(program, trial)]

@@ -1,0 +1,58 @@
+"""Witness: reverse-mode automatic differentiation of the forward equations by PyTorch, in double precision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+from derive.language.system import Program
+from kernels.verify.objective import Arrays, Gradients, groups, objective, point
+
+_OF_ONE_ARRAY = ("tanh", "exp", "log", "log1p", "sqrt", "sin", "cos", "sum", "max", "trace")
+"""Functions that PyTorch has under NumPy's names, with an array as their only argument."""
+
+
+def array_module() -> SimpleNamespace:
+    """PyTorch under NumPy's names, as far as the evaluator needs them: everything a tensor of double precision."""
+    import torch
+
+    def tensor(array: Any) -> Any:
+        return torch.as_tensor(array, dtype=torch.float64)
+
+    def of_one_array(name: str) -> Any:
+        return lambda array: getattr(torch, name)(tensor(array))
+
+    return SimpleNamespace(
+        **{name: of_one_array(name) for name in _OF_ONE_ARRAY},
+        asarray=tensor,
+        real=tensor,
+        matmul=torch.matmul,
+        reshape=lambda array, shape: torch.reshape(tensor(array), shape if isinstance(shape, tuple) else (shape,)),
+        transpose=lambda array: array.permute(*reversed(range(array.ndim))),
+        stack=lambda arrays: torch.stack([tensor(array) for array in arrays]),
+        concatenate=lambda arrays, axis: torch.cat(tuple(arrays), dim=axis),
+        where=lambda condition, yes, no: torch.where(condition, tensor(yes), tensor(no)),
+        zeros=lambda shape: torch.zeros(shape, dtype=torch.float64),
+        ones=lambda shape: torch.ones(shape, dtype=torch.float64),
+        eye=lambda extent: torch.eye(extent, dtype=torch.float64),
+    )
+
+
+def gradients(
+    program: Program, loss: str, sizes: Mapping[str, int], values: Arrays, wrt: Sequence[str], functions: Mapping[str, str]
+) -> Gradients:
+    """∂loss/∂key for every key of ``wrt``."""
+    import torch
+
+    numbers = array_module()
+    constants = {key: numbers.asarray(array) for key, array in values.items()}
+    at = objective(program, loss, sizes, constants, functions, numbers)
+    start = point(program, sizes, values, wrt, functions)
+    found: Gradients = {}
+    for keys in groups(values, wrt):
+        arrays = {key: numbers.asarray(start[key]).clone().requires_grad_() for key in keys}
+        result = numbers.asarray(at(arrays)) + 0.0 * sum(array.sum() for array in arrays.values())
+        parts = torch.autograd.grad(result, list(arrays.values()))
+        found |= {key: part.numpy() for key, part in zip(arrays, parts, strict=True)}
+    return found
