@@ -196,6 +196,7 @@ class Derivation(Mapping[str, Gradient]):
         written: dict[str, Formula] = dict(base.written)
         if len(deltas) == 1:
             written[deltas[0]] = Identifier("delta")
+        written.setdefault(f"{self.system.loss}_step", base.loss_letter)
         for start in self.walk.forward.starts:
             name = self.walk.gradients[start.key].equation.target.name
             partial = Operator("partial")

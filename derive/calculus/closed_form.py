@@ -147,7 +147,7 @@ def distribute(expression: Expression, scope: Scope) -> Expression:
     for term in terms:
         match term:
             case ast.Product(factors=(*left, ast.Add(terms=parts))) if any(_holds_products(part) for part in parts):
-                found += [_left_times(tuple(left), part) for part in parts]
+                found += [_left_times(tuple(left), part, scope) for part in parts]
             case _:
                 found.append(term)
     return ast.Add(tuple(found)) if len(found) > 1 else found[0]
@@ -157,12 +157,14 @@ def _holds_products(expression: Expression) -> bool:
     return any(isinstance(node, ast.OrderedProduct) for node in ast.walk(expression))
 
 
-def _left_times(left: tuple[Expression, ...], part: Expression) -> Expression:
+def _left_times(left: tuple[Expression, ...], part: Expression, scope: Scope) -> Expression:
+    """left · part as one product, scalars in front."""
     match part:
         case ast.Sum(index=bound, lower=lower, upper=upper, body=body):
-            return ast.Sum(bound, lower, upper, _left_times(left, body))
+            return ast.Sum(bound, lower, upper, _left_times(left, body, scope))
         case ast.Product(factors=factors):
-            return ast.Product((*left, *factors))
+            scalars = tuple(factor for factor in factors if not shape_of(factor, scope))
+            return ast.Product((*scalars, *left, *(factor for factor in factors if shape_of(factor, scope))))
         case _:
             return ast.Product((*left, part))
 

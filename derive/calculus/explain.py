@@ -24,15 +24,16 @@ from derive.trace import Equal, Line, Sentence, Step, TotalDerivative
 def steps_of(walk: Walk, loss: str) -> list[Step]:
     """The steps of the reverse walk, in its order: each adjoint, its recursion and slope, then each gradient."""
     steps: list[Step] = []
-    direct = [found for found in walk.gradients.values()]
+    direct = list(walk.gradients.values())
     shown: set[str] = set()
-    if walk.forward.equations != walk.opaque.equations[: len(walk.forward.equations)]:
-        raise AssertionError("the gradient program must begin with the forward stages")
     for found in walk.adjoints:
+        if is_constant(found):
+            continue
         steps.append(adjoint_step(found, walk, loss))
         steps += recursion_steps(found, walk, loss)
         # A gradient is shown as soon as everything in it is known: ∂ℓ/∂v right after ∂ℓ/∂ŷ.
         known = {step.before.name for step in steps if isinstance(step.before, Access)}
+        known |= {other.equation.target.name for other in walk.adjoints if is_constant(other)}
         for gradient in direct:
             if gradient.array.name not in shown and _needs(gradient, walk) <= known and _is_parameter(gradient, walk):
                 steps.append(gradient_step(gradient, walk, loss))
@@ -41,6 +42,11 @@ def steps_of(walk: Walk, loss: str) -> list[Step]:
         if gradient.equation.target.name not in {s.before.name for s in steps if isinstance(s.before, Access)}:
             steps.append(gradient_step(gradient, walk, loss))
     return steps
+
+
+def is_constant(found: Adjoint) -> bool:
+    """The adjoint is a number, as that of each loss in a sum of losses: it is put in wherever it stands."""
+    return not any(isinstance(node, Access | ast.Guard) for node in ast.walk(found.equation.value))
 
 
 def _is_parameter(found: Adjoint, walk: Walk) -> bool:
@@ -78,7 +84,9 @@ def gradient_step(found: Adjoint, walk: Walk, loss: str) -> Step:
 def _step(
     name: str, found: Adjoint, walk: Walk, left: Expression, named: bool, value: Expression | None = None
 ) -> Step:
-    equation = found.equation if value is None else replace(found.equation, value=value)
+    constants = {other.equation.target.name for other in walk.adjoints if is_constant(other)}
+    shown = inlined(found.equation.value, walk, set(walk.names.values()) - constants) if value is None else value
+    equation = replace(found.equation, value=shown)
     told = cases(equation, walk.scope)
     target = found.equation.target
     lines = []

@@ -69,6 +69,8 @@ def _add(node: ast.Add, scope: Scope) -> Expression:
         coefficient, body = (Fraction(0), term) if is_zero(term) else split_coefficient(term)
         collected[body] = collected.get(body, Fraction(0)) + coefficient
     terms = [scaled(coefficient, body) for body, coefficient in collected.items() if coefficient]
+    if terms and isinstance(terms[0], ast.Negative):
+        terms.sort(key=lambda term: isinstance(term, ast.Negative))
     if not terms:
         return zero_like(node, scope)
     return terms[0] if len(terms) == 1 else ast.Add(tuple(terms))
@@ -89,7 +91,11 @@ def _product(node: ast.Product, scope: Scope) -> Expression:
         factors += factor.factors if nested else [factor]
     if any(is_zero(factor) for factor in factors):
         return zero_like(node, scope)
-    factors = [factor for factor in factors if not isinstance(factor, ast.Identity)] or [factors[0]]
+    visible = [factor for factor in factors if not isinstance(factor, ast.Identity)]
+    if any(shape_of(factor, scope) for factor in visible) or len(visible) == len(factors):
+        factors = visible
+    else:
+        factors = [*visible, next(factor for factor in factors if isinstance(factor, ast.Identity))]
     scalars = [factor for factor in factors if not shape_of(factor, scope)]
     arrays = [factor for factor in factors if shape_of(factor, scope)]
     scalars = [part for factor in scalars for part in (factor.factors if isinstance(factor, ast.Product) and not _is_row_times_column(factor, scope) else (factor,))]

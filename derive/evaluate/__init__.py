@@ -7,7 +7,7 @@ their parts; samples draws random sizes and inputs for checks.
 from derive.evaluate.elementwise import derivative, function_value
 from derive.evaluate.expressions import Scope, inside, numeric_shape, scope_of, shapes_in, value
 from derive.evaluate.integers import EvaluationError, holds, integer, rational
-from derive.evaluate.programs import Results, access_of, gather, input_shape, inputs, run, stacked
+from derive.evaluate.programs import Results, access_of, gather, input_shape, inputs, run, scope_at, stacked
 from derive.evaluate.samples import TEST_FUNCTION, bindings, draw, draw_sizes, fits
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "numeric_shape",
     "rational",
     "run",
+    "scope_at",
     "scope_of",
     "shapes_in",
     "stacked",

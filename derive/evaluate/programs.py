@@ -46,12 +46,14 @@ def run(
     *,
     functions: Mapping[str, str] | None = None,
     numbers: Any = np,
+    fixed: Mapping[tuple[str, Position], Array] | None = None,
 ) -> Results:
     """Every value of ``program`` at these sizes and inputs, by name and superscripts.
 
     ``values`` holds an array for each input: superscripts lead, position 0 being the lower end of their range. A start
     ``h^0`` may be given instead of its default. ``functions`` binds opaque functions to rows of FUNCTIONS and prevails
-    over the program's bindings.
+    over the program's bindings. ``fixed`` gives single values by name and superscripts in place of their equations, so that
+    what follows from them can be seen: ``{("h", (2,)): changed}``.
     """
     missing = [symbol.name for symbol in program.sizes if symbol.name not in sizes]
     if missing:
@@ -65,6 +67,7 @@ def run(
         numbers,
     )
     _take(session, values)
+    session.known.update({(*place, ()): array for place, array in (fixed or {}).items()})
     targets = [(start.access, ()) for start in program.starts]
     targets += [(equation.target, equation.ranges) for equation in program.equations]
     for access, ranges in targets:
@@ -108,6 +111,30 @@ def gather(program: Program, results: Results, access: Access, sizes: Mapping[st
 def stacked(program: Program, results: Results, name: str, sizes: Mapping[str, int], numbers: Any = np) -> Array:
     """All values of ``name`` over its declared range as one array, superscripts leading."""
     return gather(program, results, _whole_range(program.declaration(name)), sizes, numbers)
+
+
+def scope_at(
+    program: Program,
+    results: Results,
+    sizes: Mapping[str, int],
+    functions: Mapping[str, str] | None = None,
+    numbers: Any = np,
+) -> Scope:
+    """The scope in which expressions over the arrays of ``program`` are worth what ``run`` has found."""
+    declarations = {item.name: item for item in program.declarations}
+    shape = shapes_in({item.name: item.shape for item in program.declarations})
+    session = _Session(
+        program, declarations, shape, dict(sizes), {**dict(program.functions), **(functions or {})}, numbers
+    )
+    session.known.update({(*place, ()): array for place, array in results.items()})
+
+    def read(*key: Any) -> Array:
+        try:
+            return _read(session, key)
+        except _NotYetMade as needed:
+            return _outside(session, needed.key)
+
+    return Scope(read, shape, session.integers, session.functions, numbers)
 
 
 # Positions ------------------------------------------------------------------------------------------------------------
@@ -230,12 +257,17 @@ def _made(session: _Session, key: Key) -> Array:
             if bound is not None:
                 return _evaluated(session, equation.value, bound, key)
         entrywise = entrywise or (target.name == name and bool(target.subscripts))
-    declared = _is_declared(session, name, superscripts)
-    if session.declarations[name].zero_outside and not declared:
-        return session.numbers.zeros(_shape(session, key)) if _shape(session, key) else 0.0
-    if entrywise and declared and not subscripts:
+    if entrywise and not subscripts and _is_declared(session, name, superscripts):
         return _from_entries(session, name, superscripts)
-    raise EvaluationError(f"nothing defines {written(*key)}")
+    return _outside(session, key)
+
+
+def _outside(session: _Session, key: Key) -> Array:
+    """Zero where an array is declared to be zero outside its range, else an error."""
+    name, superscripts, _ = key
+    if _is_declared(session, name, superscripts) or not session.declarations[name].zero_outside:
+        raise EvaluationError(f"nothing defines {written(*key)}")
+    return session.numbers.zeros(_shape(session, key)) if _shape(session, key) else 0.0
 
 
 def _from_entries(session: _Session, name: str, superscripts: Position) -> Array:

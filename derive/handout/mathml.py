@@ -13,7 +13,7 @@ from .spacing import EM, Atom, atom, resolved, space
 from .speech import speech
 from .symbols import BIG, CLOSING, GREEK, LEFT, OPERATORS, RIGHT, SPACES, blackboard
 
-ACCENT_MARKS = {"hat": "^", "tilde": "~", "bar": "¯", "dot": "˙"}
+ACCENT_MARKS = {"hat": "ˆ", "tilde": "˜", "bar": "¯", "dot": "˙"}
 
 
 def mathml(node: Formula, style: Literal["inline", "line", "block"] = "inline") -> str:
@@ -100,10 +100,8 @@ def _sign(name: str, before: str = "0", after: str = "0", form: str = "infix") -
 
 def _row(items: tuple[Formula, ...], script: bool) -> str:
     """The items with TeX's spaces between them, on the signs where there is one and as ``<mspace>`` elsewhere."""
-    atoms: list[Atom] = [_outer(item, "left") for item in items]
     ends: list[Atom] = [_outer(item, "right") for item in items]
-    kinds = resolved(atoms)
-    ends = [kind if kind != first else end for kind, first, end in zip(kinds, atoms, ends, strict=True)]
+    kinds = resolved([_outer(item, "left") for item in items], ends)
     ends = [kind if isinstance(item, Operator) else end for kind, item, end in zip(kinds, items, ends, strict=True)]
     gaps = [0] + [space(ends[i], kinds[i + 1], script) for i in range(len(items) - 1)] + [0]
     written: list[str] = []

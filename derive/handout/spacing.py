@@ -51,14 +51,18 @@ def atom(node: Formula) -> Atom:
             assert_never(node)
 
 
-def resolved(atoms: list[Atom]) -> list[Atom]:
-    """Binary signs without two operands become ordinary ones: the minus of ``-x`` and of ``= -x``."""
+def resolved(atoms: list[Atom], ends: list[Atom] | None = None) -> list[Atom]:
+    """Binary signs without two operands become ordinary ones: the minus of ``-x`` and of ``= -x``.
+
+    ``ends`` are the classes seen from the right where they differ: an unstretched fence opens, then closes.
+    """
     result = list(atoms)
+    rights = list(ends if ends is not None else atoms)
     for i, kind in enumerate(atoms):
-        left = result[i - 1] if i else "open"
+        left = rights[i - 1] if i else "open"
         right = atoms[i + 1] if i + 1 < len(atoms) else "close"
         if kind == "bin" and (left in ("bin", "op", "rel", "open", "punct", "none") or right in ("rel", "close", "punct")):
-            result[i] = "ord"
+            result[i] = rights[i] = "ord"
     return result
 
 

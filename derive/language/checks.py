@@ -1,4 +1,152 @@
-"""What a readable system must satisfy besides its shapes."""
-from derive.language.system import System
+"""What a readable system must satisfy besides its shapes: accesses in range, no use of the future, no cycle in a step, a scalar loss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from derive.language.bounds import Bounds, bounded, extremes, surely_negative
+from derive.language.errors import CyclicStep, FutureUse, LossNotScalar, MissingLoss
+from derive.language.expression import Access, Expression, OrderedProduct, Sum, children
+from derive.language.printer import expression_source
+from derive.language.shapes import describe
+from derive.language.system import Equation, Program, System
+
+
 def check(system: System) -> System:
-    return system
+    """``system`` where it is sound; a DefinitionError where it is not. Reads beyond an axis are guarded where they count as zero."""
+    _check_loss(system)
+    _check_order(system.program)
+    outside_is_zero = dict(system.conventions).get("outside") == "zero"
+    return replace(system, program=bounded(system.program, outside_is_zero))
+
+
+def _check_loss(system: System) -> None:
+    declaration = system.program.declaration(system.loss)
+    name = system.loss
+    if declaration.role != "defined":
+        raise MissingLoss(f"No equation defines {name}.", declaration.span, f"Add a line such as {name} = (yhat - y)^2 / 2.")
+    if declaration.superscripts:
+        over = declaration.superscripts[0]
+        repair = f"Add the whole: {name} = sum over {over.index} = {over.lower}..{over.upper} of {name}^{over.index}"
+        raise LossNotScalar(f"There is a {name} for each {over.index}, and no single number.", declaration.span, repair)
+    if declaration.shape:
+        repair = "Make it a number, for example by <a, a> or sum(a)."
+        raise LossNotScalar(f"{name} is {describe(declaration.shape)}, not a number.", declaration.span, repair)
+
+
+@dataclass(frozen=True)
+class _Use:
+    """One equation's use of a defined array: when, compared with its own step."""
+
+    user: Equation
+    access: Access
+    when: int
+    """-1: an earlier step, 0: the same one, or of an array without steps; 1: a later one, or any."""
+
+
+def _uses(equation: Equation, defined: dict[str, Equation]) -> Iterator[_Use]:
+    def visit(node: Expression, bounds: Bounds) -> Iterator[_Use]:
+        match node:
+            case Access(name=name) if name in defined:
+                yield _Use(equation, node, _when(equation, node, bounds))
+            case Sum(index=bound, lower=lower, upper=upper):
+                bounds = {**bounds, bound: (lower, upper)}
+            case OrderedProduct(index=bound, first=first, last=last, descending=descending):
+                bounds = {**bounds, bound: (last, first) if descending else (first, last)}
+        for child in children(node):
+            yield from visit(child, bounds)
+
+    yield from visit(equation.value, {})
+
+
+def _when(equation: Equation, access: Access, bounds: Bounds) -> int:
+    """How the step that ``access`` needs compares with the step of ``equation``: superscripts in order, the first that differs decides."""
+    for own, other in zip(equation.target.superscripts, access.superscripts, strict=False):
+        ends = extremes(other - own, bounds)
+        if ends is None:
+            return 1
+        if ends[1] == 0:
+            continue
+        return -1 if surely_negative(ends[1]) else 1
+    return 0
+
+
+def _check_order(program: Program) -> None:
+    defined = {equation.target.name: equation for equation in program.equations}
+    uses = {name: list(_uses(equation, defined)) for name, equation in defined.items()}
+    component = _components({name: [use.access.name for use in entries] for name, entries in uses.items()})
+    for name, entries in uses.items():
+        for use in entries:
+            if use.when > 0 and component[name] == component[use.access.name]:
+                target, later = expression_source(use.user.target), expression_source(use.access)
+                raise FutureUse(
+                    f"{target} uses {later}, which is computed only afterwards, from {target} itself.",
+                    use.access.span,
+                    f"Use a step that is known already, such as {_earlier(use)}.",
+                )
+    _check_cycles({name: [use for use in entries if use.when == 0] for name, entries in uses.items()}, program)
+
+
+def _earlier(use: _Use) -> str:
+    first = use.user.target.superscripts[0]
+    return expression_source(Access(use.access.name, (first - 1, *use.access.superscripts[1:])), None)
+
+
+def _check_cycles(same_step: dict[str, list[_Use]], program: Program) -> None:
+    done: set[str] = set()
+    for root in same_step:
+        path: dict[str, _Use | None] = {root: None}
+        stack = [(root, iter(same_step[root]))]
+        while stack:
+            name, pending = stack[-1]
+            use = next((entry for entry in pending if entry.access.name not in done), None)
+            if use is None:
+                done.add(name)
+                stack.pop()
+                path.pop(name)
+            elif use.access.name in path:
+                raise _cycle(use, list(path), same_step, program)
+            else:
+                path[use.access.name] = use
+                stack.append((use.access.name, iter(same_step[use.access.name])))
+
+
+def _cycle(use: _Use, path: list[str], same_step: dict[str, list[_Use]], program: Program) -> CyclicStep:
+    loop = [*path[path.index(use.access.name) :], use.access.name]
+    targets = {equation.target.name: expression_source(equation.target, program) for equation in program.equations}
+    shown = " → ".join(targets[name] for name in loop)
+    step = " within one step" if use.user.target.superscripts else ""
+    repair = "One of them must use an earlier step." if step else "One of them must not use the other."
+    return CyclicStep(f"Each of these needs the next{step}: {shown}.", use.access.span, repair)
+
+
+def _components(graph: dict[str, list[str]]) -> dict[str, int]:
+    """For each node the number of its strongly connected component (Tarjan's algorithm, without recursion)."""
+    order: dict[str, int] = {}
+    low: dict[str, int] = {}
+    component: dict[str, int] = {}
+    open_nodes: list[str] = []
+    for root in graph:
+        if root in order:
+            continue
+        order[root] = low[root] = len(order)
+        open_nodes.append(root)
+        stack = [(root, iter(graph[root]))]
+        while stack:
+            node, pending = stack[-1]
+            child = next(pending, None)
+            if child is None:
+                stack.pop()
+                if stack:
+                    low[stack[-1][0]] = min(low[stack[-1][0]], low[node])
+                if low[node] == order[node]:
+                    while node not in component:
+                        component[open_nodes.pop()] = order[node]
+            elif child not in order:
+                order[child] = low[child] = len(order)
+                open_nodes.append(child)
+                stack.append((child, iter(graph[child])))
+            elif child not in component:
+                low[node] = min(low[node], order[child])
+    return component

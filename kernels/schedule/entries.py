@@ -13,11 +13,11 @@ from functools import lru_cache
 
 import sympy as sp
 
-from derive.evaluate.shapes import shape_of
 from derive.language import expression as ast
 from derive.language.expression import Access, Expression, Integer
 from derive.language.functions import ARRAY_FUNCTIONS
-from derive.language.system import Shape
+from derive.language.shapes import shape_of
+from derive.language.system import Declaration, Shape
 
 Indices = tuple[Integer, ...]
 ROW_ZERO = sp.Integer(0)
@@ -55,13 +55,13 @@ class Names:
 
 @dataclass(frozen=True)
 class Writer:
-    """Writes expressions over arrays of the given shapes out in entries."""
+    """Writes expressions over declared arrays out in entries."""
 
-    shapes: Mapping[str, Shape]
+    scope: Mapping[str, Declaration]
     names: Names
 
     def shape(self, expression: Expression) -> Shape:
-        return shape_of(expression, self.shapes)
+        return shape_of(expression, self.scope)
 
     def entry(self, expression: Expression, indices: Indices) -> Expression:
         """The entry of ``expression`` at ``indices``, one for each axis; a number stands for itself at any indices."""

@@ -10,7 +10,7 @@ import sympy as sp
 
 from derive.language import expression as ast
 from derive.language.expression import Access, Condition, Expression, Integer
-from derive.language.system import Equation, Program, Range, Shape, Start
+from derive.language.system import Declaration, Equation, Program, Range, Shape, Start
 from kernels.schedule import bounds
 from kernels.schedule.entries import CannotCompile, Names, Writer
 from kernels.schedule.plan import BATCH, Array, Part, Stages
@@ -35,7 +35,7 @@ class _Cutter:
     arrays: dict[str, Array]
     outside: Mapping[str, tuple[Range, ...]]  # declared superscripts of arrays that are zero outside
     writer: Writer
-    shapes: dict[str, Shape]
+    scope: dict[str, Declaration]
     parts: list[Part] = field(default_factory=list)
     known: dict[object, Access] = field(default_factory=dict)
     now: int = 0
@@ -51,7 +51,7 @@ class _Cutter:
             return
         at = target.subscripts
         if not at:
-            shape = self.shapes[target.name]
+            shape = self.scope[target.name].shape
             fresh = tuple(self.writer.names.index() for _ in shape)
             entries = tuple(Range(i, sp.Integer(0), extent - 1) for i, extent in zip(fresh, shape, strict=True))
             target, at = replace(target, subscripts=fresh), fresh
@@ -66,7 +66,7 @@ class _Cutter:
         target, times, _, value = self.normal(equation)
         own = {item.index for item in self.arrays[start.key].slots}
         given = Access(start.key, tuple(item.index for item in times if item.index in own))
-        shape = self.shapes[access.name]
+        shape = self.scope[access.name].shape
         at = tuple(self.writer.names.index() for _ in shape)
         entries = tuple(Range(i, sp.Integer(0), extent - 1) for i, extent in zip(at, shape, strict=True))
         scope = (*times, *entries)
@@ -90,7 +90,7 @@ class _Cutter:
             for step, item in zip(value.superscripts, declared, strict=True)
         ] + [
             ast.Within(place, sp.Integer(0), extent - 1)
-            for place, extent in zip(value.subscripts, self.shapes[value.name], strict=True)
+            for place, extent in zip(value.subscripts, self.scope[value.name].shape, strict=True)
         ]
         left = bounds.needed(conditions, scope)
         return ast.ZERO if left is None else ast.Guard(left, value) if left else value
@@ -248,7 +248,7 @@ class _Cutter:
     def declare(self, name: str, slots: tuple[Range, ...], shape: Shape, value: Expression) -> None:
         batched = any(self.arrays[node.name].batched for node in ast.walk(value) if isinstance(node, Access))
         self.arrays[name] = Array(name, slots, shape, batched)
-        self.shapes[name] = shape
+        self.scope[name] = Declaration(name, "defined", shape, slots)
 
     # Whole-array functions ----------------------------------------------------------------------------------------
 
@@ -474,9 +474,9 @@ def canonical(value: Expression, order: Sequence[sp.Symbol]) -> Expression:
 
 def cut(program: Program, arrays: dict[str, Array], names: Names, numbers: Sequence[int]) -> Stages:
     """Every equation of ``program`` in parts; ``numbers`` says how the equations are numbered. Starts are numbered -1, -2 …"""
-    shapes = {item.name: item.shape for item in program.declarations}
+    scope = {item.name: item for item in program.declarations}
     outside = {item.name: item.superscripts for item in program.declarations if item.zero_outside}
-    cutter = _Cutter(dict(arrays), outside, Writer(shapes, names), shapes)
+    cutter = _Cutter(dict(arrays), outside, Writer(scope, names), scope)
     for number, start in enumerate(program.starts, 1):
         cutter.now = -number
         cutter.start(start)

@@ -11,7 +11,12 @@ from kernels.verify.objective import Arrays, Gradients, groups, objective, point
 
 
 def gradients(
-    program: Program, loss: str, sizes: Mapping[str, int], values: Arrays, wrt: Sequence[str], functions: Mapping[str, str]
+    program: Program,
+    loss: str,
+    sizes: Mapping[str, int],
+    values: Arrays,
+    wrt: Sequence[str],
+    functions: Mapping[str, str],
 ) -> Gradients:
     """∂loss/∂key for every key of ``wrt``."""
     import autograd
@@ -21,7 +26,9 @@ def gradients(
     start = point(program, sizes, values, wrt, functions)
     found: Gradients = {}
     for keys in groups(values, wrt):
-        parts = autograd.grad(lambda arrays: at(arrays) + 0.0 * _touch(numbers, arrays))({key: start[key] for key in keys})
+        parts = autograd.grad(lambda arrays: at(arrays) + 0.0 * _touch(numbers, arrays))(
+            {key: start[key] for key in keys}
+        )
         found |= {key: np.asarray(parts[key]) for key in keys}
     return found
 

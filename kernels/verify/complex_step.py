@@ -17,7 +17,12 @@ STEP = 1e-30
 
 
 def gradients(
-    program: Program, loss: str, sizes: Mapping[str, int], values: Arrays, wrt: Sequence[str], functions: Mapping[str, str]
+    program: Program,
+    loss: str,
+    sizes: Mapping[str, int],
+    values: Arrays,
+    wrt: Sequence[str],
+    functions: Mapping[str, str],
 ) -> Gradients:
     """Im loss(x + ih) / h for every entry of every key of ``wrt``."""
     at = objective(program, loss, sizes, values, functions, np)

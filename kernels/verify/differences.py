@@ -14,7 +14,12 @@ STEP = float(np.finfo(float).eps ** (1 / 3))
 
 
 def gradients(
-    program: Program, loss: str, sizes: Mapping[str, int], values: Arrays, wrt: Sequence[str], functions: Mapping[str, str]
+    program: Program,
+    loss: str,
+    sizes: Mapping[str, int],
+    values: Arrays,
+    wrt: Sequence[str],
+    functions: Mapping[str, str],
 ) -> Gradients:
     """(loss(x + h) - loss(x - h)) / 2h for every entry of every key of ``wrt``."""
     at = objective(program, loss, sizes, values, functions, np)

@@ -11,7 +11,12 @@ from kernels.verify.objective import Arrays, Gradients, groups, objective, point
 
 
 def gradients(
-    program: Program, loss: str, sizes: Mapping[str, int], values: Arrays, wrt: Sequence[str], functions: Mapping[str, str]
+    program: Program,
+    loss: str,
+    sizes: Mapping[str, int],
+    values: Arrays,
+    wrt: Sequence[str],
+    functions: Mapping[str, str],
 ) -> Gradients:
     """∂loss/∂key for every key of ``wrt``."""
     import jax
@@ -23,6 +28,8 @@ def gradients(
         at = objective(program, loss, sizes, constants, functions, numbers)
         start = point(program, sizes, values, wrt, functions)
         for keys in groups(values, wrt):
-            parts = jax.grad(lambda arrays: numbers.asarray(at(arrays)))({key: numbers.asarray(start[key]) for key in keys})
+            parts = jax.grad(lambda arrays: numbers.asarray(at(arrays)))(
+                {key: numbers.asarray(start[key]) for key in keys}
+            )
             found |= {key: np.asarray(parts[key]) for key in keys}
     return found

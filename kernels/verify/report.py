@@ -68,7 +68,8 @@ class Report:
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{escape(cell)}</th>" for cell in _COLUMNS)
         body = "".join(
-            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(record)) + "</tr>" for record in self.evidence
+            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(record)) + "</tr>"
+            for record in self.evidence
         )
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
@@ -79,7 +80,15 @@ _COLUMNS = ("claim", "witness", "error", "tolerance", "points", "sizes", "verdic
 def _cells(record: Evidence) -> tuple[str, ...]:
     sizes = ", ".join(f"{name} = {extent}" for name, extent in record.sizes)
     verdict = "passed" if record.passed else "FAILED"
-    return record.claim, record.witness, f"{record.error:.1e}", f"{record.tolerance:.0e}", str(record.points), sizes, verdict
+    return (
+        record.claim,
+        record.witness,
+        f"{record.error:.1e}",
+        f"{record.tolerance:.0e}",
+        str(record.points),
+        sizes,
+        verdict,
+    )
 
 
 def verify(
@@ -139,7 +148,9 @@ def derived_gradients(
 def trial_sizes(program: Program, seed: int) -> list[dict[str, int]]:
     """Sizes to check at: all distinct, one time step, all equal, all 1, as far as the shapes allow them."""
     distinct = draw_sizes(program, seed)
-    bounds = [bound for item in program.declarations for span in item.superscripts for bound in (span.lower, span.upper)]
+    bounds = [
+        bound for item in program.declarations for span in item.superscripts for bound in (span.lower, span.upper)
+    ]
     in_time = {str(symbol) for bound in bounds for symbol in bound.free_symbols}
     candidates = [
         distinct,

@@ -40,7 +40,12 @@ def array_module() -> SimpleNamespace:
 
 
 def gradients(
-    program: Program, loss: str, sizes: Mapping[str, int], values: Arrays, wrt: Sequence[str], functions: Mapping[str, str]
+    program: Program,
+    loss: str,
+    sizes: Mapping[str, int],
+    values: Arrays,
+    wrt: Sequence[str],
+    functions: Mapping[str, str],
 ) -> Gradients:
     """∂loss/∂key for every key of ``wrt``."""
     import torch

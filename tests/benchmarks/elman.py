@@ -476,7 +476,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.elman", description=__doc__)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--sizes", type=Size.parse, nargs="+", default=SIZES)
-    parser.add_argument("--budget", type=float, default=8.0, help="seconds to spend on each size and dtype")
+    parser.add_argument("--budget", type=float, default=5.0, help="seconds to spend on each size and dtype")
     parser.add_argument("--first-call", choices=MODULES, help="only the first call of one library")
     arguments = parser.parse_args(argv)
     if arguments.first_call:

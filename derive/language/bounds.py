@@ -1,0 +1,186 @@
+"""Every access inside its range: whole-number bounds of affine indices, and the mistakes where an access leaves what is defined."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import sympy as sp
+
+from derive.language.errors import FutureUse, MissingStart, RangeError
+from derive.language.expression import Access, Expression, Guard, Integer, OrderedProduct, Sum, Within, map_children
+from derive.language.printer import expression_source, integer_source
+from derive.language.system import Declaration, Equation, Program, Range
+
+Bounds = dict[sp.Symbol, tuple[Integer, Integer]]
+"""The least and greatest value of each index, outermost index first."""
+
+
+def least(value: Integer) -> int | None:
+    """A lower bound of ``value`` that is reached when all sizes are 1; None where none is seen.
+
+    Each positive size s is written 1 + s'; with no negative coefficient left, the constant is the minimum.
+    """
+    shifted = sp.expand(value.xreplace({symbol: 1 + symbol for symbol in value.free_symbols if symbol.is_positive}))
+    terms = shifted.as_coefficients_dict()
+    # An index that is left over may have any sign.
+    if any(factor < 0 or not all(symbol.is_positive for symbol in term.free_symbols) for term, factor in terms.items() if term != 1):
+        return None
+    if any(term.has(sp.floor, sp.Min, sp.Max) for term in terms):
+        return None
+    constant = sp.Integer(terms.get(sp.Integer(1), 0))
+    return int(constant)
+
+
+def surely_negative(value: Integer) -> bool:
+    """``value`` < 0 for all sizes."""
+    bound = least(-value)
+    return bound is not None and bound > 0
+
+
+def surely_nonnegative(value: Integer) -> bool:
+    """``value`` ≥ 0 for all sizes."""
+    bound = least(value)
+    return bound is not None and bound >= 0
+
+
+def extremes(value: Integer, bounds: Bounds) -> tuple[Integer, Integer] | None:
+    """The least and greatest value of an affine ``value`` over ``bounds``; None where it is not affine with known signs."""
+    low = high = value
+    for symbol, (lower, upper) in reversed(bounds.items()):
+        ends: list[Integer] = []
+        for side, (near, far) in ((low, (lower, upper)), (high, (upper, lower))):
+            slope = sp.expand(side).coeff(symbol)
+            if sp.expand(side - slope * symbol).has(symbol):
+                return None
+            if slope.is_nonnegative or slope.is_positive:
+                ends.append(side.xreplace({symbol: near}))
+            elif slope.is_nonpositive:
+                ends.append(side.xreplace({symbol: far}))
+            else:
+                return None
+        low, high = ends
+    return sp.expand(low), sp.expand(high)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where an access stands: in which equation, within which bounds and conditions."""
+
+    equation: Equation | None
+    bounds: Bounds
+    conditions: tuple[Within, ...] = ()
+
+    def inside(self, over: Range) -> _Place:
+        return replace(self, bounds={**self.bounds, over.index: (over.lower, over.upper)})
+
+    def under(self, conditions: tuple[object, ...]) -> _Place:
+        within = tuple(entry for entry in conditions if isinstance(entry, Within))
+        narrowed = {entry.value: (entry.lower, entry.upper) for entry in within if entry.value in self.bounds}
+        return replace(self, bounds={**self.bounds, **narrowed}, conditions=(*self.conditions, *within))  # pyright: ignore[reportArgumentType]
+
+
+def bounded(program: Program, outside_is_zero: bool) -> Program:
+    """``program`` with each access known to be inside; beyond an axis it is an error, or a guarded zero by convention."""
+    declarations = {entry.name: entry for entry in program.declarations}
+    first = {name: _first(entry, program) for name, entry in declarations.items()}
+
+    def visit(node: Expression, place: _Place) -> Expression:
+        match node:
+            case Sum(index=bound, lower=lower, upper=upper, body=body):
+                return replace(node, body=visit(body, place.inside(Range(bound, lower, upper))))
+            case OrderedProduct(index=bound, first=start, last=last, body=body, descending=descending):
+                lower, upper = (last, start) if descending else (start, last)
+                return replace(node, body=visit(body, place.inside(Range(bound, lower, upper))))
+            case Guard(conditions=conditions, body=body):
+                return replace(node, body=visit(body, place.under(conditions)))
+            case Access():
+                declaration = declarations[node.name]
+                _check_superscripts(node, declaration, first[node.name], place)
+                return _checked_subscripts(node, declaration, place, outside_is_zero)
+            case _:
+                return map_children(lambda child: visit(child, place), node)
+
+    equations: list[Equation] = []
+    for equation in program.equations:
+        place = _Place(equation, {over.index: (over.lower, over.upper) for over in equation.ranges})
+        equations.append(replace(equation, value=visit(equation.value, place)))
+    for start in program.starts:
+        if start.value is not None:
+            visit(start.value, _Place(None, {}))
+    return replace(program, equations=tuple(equations))
+
+
+def _first(declaration: Declaration, program: Program) -> Integer | None:
+    """The first step at which a one-index array has a value, its starts included."""
+    if len(declaration.superscripts) != 1:
+        return None
+    given = {start.access.superscripts[0] for start in program.starts if start.access.name == declaration.name}
+    lower = declaration.superscripts[0].lower
+    while lower - 1 in given:
+        lower = lower - 1
+    return lower
+
+
+def _check_superscripts(node: Access, declaration: Declaration, first: Integer | None, place: _Place) -> None:
+    if declaration.zero_outside:
+        return
+    for value, over in zip(node.superscripts, declaration.superscripts, strict=True):
+        ends = extremes(value, place.bounds)
+        if ends is None:
+            continue
+        low, high = ends
+        if surely_negative(low - (over.lower if first is None else first)):
+            raise _too_early(node, declaration, over, low, place)
+        if surely_negative(over.upper - high):
+            raise _too_late(node, declaration, over, high, place)
+
+
+def _target(place: _Place) -> str:
+    return expression_source(place.equation.target) if place.equation else "This start"
+
+
+def _shown(node: Access, value: Integer) -> str:
+    return expression_source(Access(node.name, (value,)))
+
+
+def _too_early(node: Access, declaration: Declaration, over: Range, low: Integer, place: _Place) -> RangeError | MissingStart:
+    written, needed = expression_source(node), _shown(node, low)
+    span_of = f"{integer_source(over.lower)}..{integer_source(over.upper)}"
+    if declaration.role != "defined":
+        repair = f"Give {node.name}^{over.index} for {over.index} = {integer_source(low)}..{integer_source(over.upper)}, or let the loop begin later."
+        return RangeError(f"{_target(place)} needs {needed}, and {node.name} is given for {over.index} = {span_of}.", node.span, repair)
+    first = f" in its first step" if place.bounds else ""
+    message = f"{_target(place)} uses {written}, so{first} it needs {needed}, which no equation defines."
+    return MissingStart(message, node.span, f"Add a line: start {needed} = 0")
+
+
+def _too_late(node: Access, declaration: Declaration, over: Range, high: Integer, place: _Place) -> RangeError | FutureUse:
+    needed = _shown(node, high)
+    span_of = f"{over.index} = {integer_source(over.lower)}..{integer_source(over.upper)}"
+    if declaration.role == "defined" and place.equation and place.equation.target.superscripts and place.bounds:
+        message = f"{_target(place)} uses {expression_source(node)}, a later step, and there is no {needed}: {node.name} is defined for {span_of}."
+        earlier = _shown(node, over.index - 1)
+        return FutureUse(message, node.span, f"Use a step that is known already, such as {earlier}.")
+    message = f"{_target(place)} needs {needed}, and {node.name} is {'given' if declaration.role != 'defined' else 'defined'} for {span_of}."
+    return RangeError(message, node.span, f"The last one is {_shown(node, over.upper)}.")
+
+
+def _checked_subscripts(node: Access, declaration: Declaration, place: _Place, outside_is_zero: bool) -> Expression:
+    conditions: list[Within] = []
+    for value, extent in zip(node.subscripts, declaration.shape, strict=False):
+        inside = Within(value, sp.Integer(0), extent - 1)
+        if inside in place.conditions:
+            continue
+        ends = extremes(value, place.bounds)
+        if ends and surely_nonnegative(ends[0]) and surely_nonnegative(extent - 1 - ends[1]):
+            continue
+        if outside_is_zero:
+            conditions.append(inside)
+        elif ends and (surely_negative(ends[0]) or surely_negative(extent - 1 - ends[1])):
+            wrong = ends[0] if surely_negative(ends[0]) else ends[1]
+            raise RangeError(
+                f"In {expression_source(node)} the index reaches {integer_source(wrong)}; it counts from 0 to {integer_source(extent - 1)}.",
+                node.span,
+                "Change the range, or declare: convention outside is zero",
+            )
+    return Guard(tuple(conditions), node, span=node.span) if conditions else node
