@@ -78,9 +78,13 @@ def _file(path: Path) -> System:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise UnknownSystem(f"{path} cannot be read: {error.strerror}.", None, "Name a text file that exists.") from None
+        raise UnknownSystem(
+            f"{path} cannot be read: {error.strerror}.", None, "Name a text file that exists."
+        ) from None
     if len(content) > MAX_BYTES:
-        raise TooLarge(f"{path} has more than {MAX_BYTES:,} bytes.", None, "Give the equations only, one system a file.")
+        raise TooLarge(
+            f"{path} has more than {MAX_BYTES:,} bytes.", None, "Give the equations only, one system a file."
+        )
     return parse(content, path.stem)
 
 

@@ -43,12 +43,12 @@ def compare(
 ) -> Evidence:
     """before = after at random inputs of ``program``, and at random values of their free indices.
 
-    An index runs over its range in ``ranges``; without one, over every position at which ``before`` has a value. A position
-    at which only ``after`` has none, or has another shape, is an infinite error.
+    An index runs over its range in ``ranges``; without one, over every position at which ``before`` has a value. A
+    position at which only ``after`` has none, or has another shape, is an infinite error.
     """
     bound = bindings(program, functions)
     indices = sorted({symbol.name for symbol in free_indices(before) | free_indices(after)})
-    worst, where, compared = 0.0, {}, 0
+    found: list[tuple[float, dict[str, int]]] = []
     for trial in range(trials):
         extents = dict(sizes) if sizes is not None else draw_sizes(program, seed + trial)
         extents, values = draw(program, seed + trial, extents, bound)
@@ -56,19 +56,17 @@ def compare(
         places = _places([name for name in indices if name not in extents], ranges, scope)
         np.random.default_rng(seed + trial).shuffle(places)
         errors = [error for place in places if (error := _error(before, after, scope, place)) is not None][:points]
-        compared += len(errors)
-        largest = float(np.max(errors, initial=0.0))
-        if not where or not largest <= worst:
-            worst, where = largest, extents
-    if not compared:
+        found += [(error, extents) for error in errors]
+    if not found:
         raise EvaluationError(f"no position found at which {before} has a value")
     stand_ins = sorted(f"{name} = {row}" for name, row in bound.items() if name not in dict(program.functions))
     witness = "evaluation on both sides" + (f", {', '.join(stand_ins)}" if stand_ins else "")
-    return Evidence(claim, witness, worst, TOLERANCE, tuple(where.items()), compared, seed)
+    worst, where = found[int(np.argmax([error for error, _ in found]))]  # the first NaN, where there is one
+    return Evidence(claim, witness, worst, TOLERANCE, tuple(where.items()), len(found), seed)
 
 
 def relative_error(found: Any, wanted: Any) -> float:
-    """max |a - b| / max(1, max |a|, max |b|); infinite where one is missing or the shapes differ, NaN where a number is NaN.
+    """max |a - b| / max(1, max |a|, max |b|); infinite where one is missing or shapes differ, NaN where not finite.
 
     >>> relative_error(np.array([1.0, 20.0]), np.array([1.0, 19.0]))
     0.05
@@ -98,7 +96,7 @@ def _error(before: Expression, after: Expression, scope: Scope, place: Mapping[s
 
 
 def _places(indices: list[str], ranges: tuple[Range, ...], scope: Scope) -> list[dict[str, int]]:
-    """Every choice of the free indices: within their ranges, or from before the first to after the last conceivable position."""
+    """Every choice of the free indices: within their ranges, or from before the first position to after the last."""
     own = {item.index.name: item for item in ranges}
     largest = max(scope.integers.values(), default=0)
     places: list[dict[str, int]] = [{}]

@@ -72,7 +72,9 @@ class Gradient:
 
     def shown(self, form: Form = "matrix") -> Shown:
         """The equation as a formula."""
-        return Shown(equation_formula(self.equation if form == "matrix" else self.index_equation, self.names, with_ranges=True))
+        return Shown(
+            equation_formula(self.equation if form == "matrix" else self.index_equation, self.names, with_ranges=True)
+        )
 
     def latex(self, form: Form = "matrix") -> str:
         """LaTeX of the equation."""
@@ -146,7 +148,9 @@ def _numbers(product: ast.OrderedProduct, values: Mapping[str, int]) -> dict[sp.
     symbols = {s.name: s for end in (product.first, product.last) for s in sp.sympify(end).free_symbols}
     unknown = sorted(set(values) - set(symbols))
     if unknown:
-        raise DerivationError(f"{unknown[0]} is not an end of this chain; its ends use {', '.join(sorted(symbols)) or 'no letters'}.")
+        raise DerivationError(
+            f"{unknown[0]} is not an end of this chain; its ends use {', '.join(sorted(symbols)) or 'no letters'}."
+        )
     return {symbols[name]: sp.Integer(value) for name, value in values.items()}
 
 
@@ -186,7 +190,12 @@ class Derivation(Mapping[str, Gradient]):
     @property
     def gradients(self) -> dict[str, Access]:
         """Where each gradient is found among the arrays of ``program``."""
-        return {key: found.equation.target if not found.equation.target.subscripts else Access(found.equation.target.name, found.equation.target.superscripts) for key, found in self.walk.gradients.items()}
+        return {
+            key: found.equation.target
+            if not found.equation.target.subscripts
+            else Access(found.equation.target.name, found.equation.target.superscripts)
+            for key, found in self.walk.gradients.items()
+        }
 
     @cached_property
     def names(self) -> Names:
@@ -222,7 +231,11 @@ class Derivation(Mapping[str, Gradient]):
             if state == flow.state.name or state in dict(flow.model.states):
                 return flow
         known = [name for flow in self.flows for name in (flow.state.name, *dict(flow.model.states))]
-        there = f"its recurrent states are {', '.join(dict.fromkeys(known))}" if known else "no state of it is a vector that feeds itself"
+        there = (
+            f"its recurrent states are {', '.join(dict.fromkeys(known))}"
+            if known
+            else "no state of it is a vector that feeds itself"
+        )
         raise DerivationError(f"{state} has no Jacobian chain in {self.system.name or self.system.title}: {there}.")
 
     def chain(self, state: str, last: str | int, first: str | int) -> JacobianChain:
@@ -232,7 +245,9 @@ class Derivation(Mapping[str, Gradient]):
         """
         flow = self.flow(state)
         chain = flow.chain(self._integer(last), self._integer(first))
-        return JacobianChain(chain.of, chain.wrt, chain.product, chain.transposed, flow.definitions, self.names, flow.scope)
+        return JacobianChain(
+            chain.of, chain.wrt, chain.product, chain.transposed, flow.definitions, self.names, flow.scope
+        )
 
     def closed_form(self, state: str) -> Shown:
         """The small change of the last state as a sum of ordered products, for small changes of parameters and of the initial state."""
@@ -254,7 +269,9 @@ class Derivation(Mapping[str, Gradient]):
             return sp.Integer(value)
         match = re.fullmatch(r"\s*([A-Za-z]\w*)?\s*([+-]?\s*\d+)?\s*", value)
         if match is None or not (match[1] or match[2]):
-            raise DerivationError(f"{value!r} is not a time: write a number, a letter, or a letter plus or minus a number.")
+            raise DerivationError(
+                f"{value!r} is not a time: write a number, a letter, or a letter plus or minus a number."
+            )
         number = sp.Integer(int(re.sub(r"\s", "", match[2]))) if match[2] else sp.Integer(0)
         sizes = {symbol.name: symbol for symbol in self.walk.forward.sizes}
         return number + (sizes.get(match[1], index(match[1])) if match[1] else 0)

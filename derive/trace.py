@@ -18,7 +18,10 @@ class Equal:
 
 @dataclass(frozen=True)
 class TotalDerivative:
-    """∂of/∂wrt, everything in between taken along, equals ``value``: a gradient where ``of`` is scalar, else a Jacobian matrix."""
+    """∂of/∂wrt, everything in between taken along, equals ``value``, for a scalar ``of``.
+
+    Where ``wrt`` has subscripts, ``value`` is the entry at them.
+    """
 
     of: Access
     wrt: Access
@@ -27,11 +30,13 @@ class TotalDerivative:
 
 @dataclass(frozen=True)
 class Differential:
-    """The first-order change of ``of`` equals ``value``, for any changes ``d_W``, ``d_h^0`` … of the arrays in ``directions``."""
+    """The first-order change of the stacked arrays ``of`` equals ``value``, for any changes of parameters and initial states.
 
-    of: Access
+    The change of an array h is the array ``d_h``.
+    """
+
+    of: tuple[Access, ...]
     value: Expression
-    directions: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from sympy.printing.str import StrPrinter
 from derive.language import expression as ast
 from derive.language.expression import Access, Condition, Expression, Integer
 from kernels.schedule.plan import (
-    BATCH, BATCH_SIZE, AddOuter, Array, Fill, For, Given, If, Multiply, Pack, Plan, Set, Statement, View, Whole,
+    BATCH, BATCH_SIZE, AddOuter, Array, Average, Fill, For, Given, If, Multiply, Pack, Plan, Set, Statement, View, Whole,
 )  # fmt: skip
 
 INDENT = "    "
@@ -41,6 +41,7 @@ class Function:
     plan: Plan
     texts: Mapping[int, str]
     result: str
+    names: Mapping[str, str]
 
 
 def identifiers(names: Iterable[str], taken: Iterable[str] = ()) -> dict[str, str]:
@@ -59,7 +60,7 @@ def identifiers(names: Iterable[str], taken: Iterable[str] = ()) -> dict[str, st
 
 RESERVED = frozenset(
     "real np range total min max add_outer add_product pack product batch abs tanh sigmoid exp log softplus sqrt sin cos "
-    "relu step sign softmax logsumexp".split()
+    "relu step sign softmax logsumexp average mean rows square power whole_power".split()
 )
 
 
@@ -123,13 +124,17 @@ class _Printer:
     def condition(self, condition: Condition | Given) -> str:
         match condition:
             case ast.Within(value=value, lower=lower, upper=upper):
-                if sp.expand(sp.sympify(upper) - lower) == 0:
+                if lower == upper:
                     index, other = sp.sympify(value), sp.sympify(lower)
                     if index.is_Add and other == 0:
                         negative = sp.Add(*(term for term in index.args if term.could_extract_minus_sign()))
                         index, other = index - negative, -negative
                     return f"{self.integer(index)} == {self.integer(other)}"
-                return f"{self.integer(lower)} <= {self.integer(value)} <= {self.integer(upper)}"
+                below = [] if lower == -sp.oo else [self.integer(lower)]
+                above = [] if upper == sp.oo else [self.integer(upper)]
+                if below and not above:
+                    return f"{self.integer(value)} >= {below[0]}"
+                return " <= ".join([*below, self.integer(value), *above])
             case ast.Divides(divisor=divisor, value=value):
                 return f"({self.integer(value)}) % ({self.integer(divisor)}) == 0"
             case Given(key=key):
@@ -190,6 +195,8 @@ class _Printer:
                 yield f"{pad}{self.element(target)} {operator} {self.number(value)[0]}"
             case Fill(out=out):
                 yield f"{pad}{self.view(out)}[:] = real(0)"
+            case Average(out=out):
+                yield f"{pad}average({self.view(out)}, real(batch))"
             case Pack(matrix=matrix, panels=panels):
                 yield f"{pad}pack({self.view(matrix)}, {self.names[panels]})"
             case Multiply(left=left, panels=panels, out=out, adding=adding):
@@ -288,6 +295,10 @@ def _power_of(printer: _Printer, node: ast.Power) -> tuple[str, int]:
         return " * ".join([base] * int(exponent)), 2 if exponent > 1 else 4
     if exponent == Fraction(1, 2):
         return f"sqrt({printer.number(node.base)[0]})", 4
+    if exponent == 2:
+        return f"square({printer.number(node.base)[0]})", 4
+    if exponent == 0:
+        return "real(1)", 4
     if exponent.denominator == 1:
         return f"whole_power({printer.number(node.base)[0]}, {exponent.numerator})", 4
     return f"power({printer.number(node.base)[0]}, {_constant(exponent)[0]})", 4
@@ -328,7 +339,7 @@ MODULES = {
     "product": "kernels.product",
     **dict.fromkeys(("exp", "log", "sigmoid", "softplus", "tanh"), "kernels.scalars"),
     **dict.fromkeys(
-        ("cos", "logsumexp", "power", "relu", "rows", "sign", "sin", "softmax", "sqrt", "step", "whole_power"), "kernels.rows"
+        ("average", "cos", "logsumexp", "mean", "power", "relu", "rows", "sign", "sin", "softmax", "sqrt", "square", "step", "whole_power"), "kernels.rows"
     ),
 }
 """Where the functions that emitted source may call come from."""
@@ -337,18 +348,15 @@ MODULES = {
 def source(function: Function, header: str, dtype: str) -> str:
     """The module: what it computes, what it imports, and the function."""
     plan = function.plan
-    taken = set(function.arguments)
-    names = identifiers([*plan.arrays, *plan.panels])
-    printer = _Printer(plan.arrays, names, function.texts, {BATCH_SIZE: "batch"})
+    printer = _Printer(plan.arrays, function.names, function.texts, {BATCH_SIZE: "batch"})
     body = list(printer.block(plan.statements, 1, None))
-    text = "\n".join(body)
+    text = "\n".join([*body, function.result])
     used = sorted(name for name in MODULES if f"{name}(" in text and _calls(text, name))
     modules = sorted({MODULES[name] for name in used})
     imports = [f"from numpy import {dtype} as real", ""] + [
         f"from {module} import {', '.join(name for name in used if MODULES[name] == module)}" for module in modules
     ]
     signature = _wrapped(f"def {function.name}(", function.arguments)
-    assert taken
     lines = ['"""' + header.strip(), '"""', "", *imports, "", "", *signature, f'{INDENT}"""{function.title}"""', *body]
     return "\n".join([*lines, f"{INDENT}return {function.result}", ""])
 

@@ -1,13 +1,14 @@
-"""Matrix products for emitted kernels: plain NumPy when run as Python, blocks in vector registers when numba compiles the caller.
+"""Matrix products for emitted kernels: plain NumPy when run as Python, blocks in vector registers when numba compiles.
 
     product(A, P, C)       C  = A M          M is K×N and was packed once by pack(M, P), its transpose by pack(M.T, P)
     add_product(A, P, C)   C += A M
     outer(A, B, C)         C  = Aᵀ B         the sum over all rows r of the outer products of A[r] and B[r]
     add_outer(A, B, C)     C += Aᵀ B
 
-The last axis is the one multiplied; all axes before it only number the rows, so A of shape (T, B, K) is T·B rows, and a vector is one.
-Every size may be 0, 1 or anything else. A matrix may have any strides; B and C need contiguous rows, any distance apart; arrays of more
-axes need rows at equal distances. C overlaps no other argument. Sums are taken in another order than NumPy's, by IEEE's rules for NaN and ∞.
+The last axis is the one multiplied; all axes before it only number the rows, so A of shape (T, B, K) is T·B rows, and
+a vector is one. Every size may be 0, 1 or anything else. A and M may have any strides; B and C need contiguous rows,
+any distance apart; arrays of three or more axes need all rows at equal distances. C overlaps no other argument. Sums
+are taken in another order than NumPy's, and NaN and ∞ go where IEEE arithmetic takes them.
 """
 
 from __future__ import annotations
@@ -21,17 +22,17 @@ from llvmlite import ir
 from numba.core import cgutils, errors, types
 from numba.extending import lower_builtin, type_callable
 
-from kernels.register_block import CACHE_LINE, DEPTH, INDEX, Blocks, constant, counted, target
+from kernels.register_block import CACHE_LINE, DEPTH, INDEX, Blocks, Builder, Operand, constant, counted, target
 
 
 def panel_shape(inner: int, columns: int, dtype: Any) -> tuple[int, int, int]:
-    """Shape of the packed form of an inner × columns matrix: panels[p, k, j] = M[k, p·W + j], W the width of a block."""
+    """Shape of a packed inner × columns matrix: panels[p, k, j] = M[k, p·W + j], W the width of a block."""
     width = target().width * target().vectors // np.dtype(dtype).itemsize
     return -(-columns // width), inner, width
 
 
 def aligned(shape: int | tuple[int, ...], dtype: Any) -> np.ndarray:
-    """Zeros that start at a cache line, which NumPy alone does not promise; loads that straddle two lines cost double."""
+    """Zeros that start at a cache line, as NumPy's own need not; a load that straddles two lines costs double."""
     shape, itemsize = (shape,) if isinstance(shape, int) else shape, np.dtype(dtype).itemsize
     count = math.prod(shape)
     store = np.zeros(count + CACHE_LINE // itemsize, dtype)
@@ -40,7 +41,7 @@ def aligned(shape: int | tuple[int, ...], dtype: Any) -> np.ndarray:
 
 
 def pack(M: np.ndarray, panels: np.ndarray) -> None:
-    """panels ← M, to be multiplied from the left by product and add_product; columns beyond the last are left as they are."""
+    """panels ← M, for product and add_product; places beyond M's last column are left as they are."""
     width = panels.shape[2]
     for p in range(-(-M.shape[1] // width)):
         columns = M[:, p * width : (p + 1) * width]
@@ -68,54 +69,60 @@ def add_outer(A: np.ndarray, B: np.ndarray, C: np.ndarray) -> None:
 
 
 def _unpacked(panels: np.ndarray, columns: int) -> np.ndarray:
-    return panels.transpose(1, 0, 2).reshape(panels.shape[1], -1)[:, :columns]
+    count, inner, width = panels.shape
+    return panels.transpose(1, 0, 2).reshape(inner, count * width)[:, :columns]
 
 
 def _rows(array: np.ndarray) -> np.ndarray:
     return array.reshape(math.prod(array.shape[:-1]), array.shape[-1])
 
 
-# -- the same functions for numba ----------------------------------------------------------------------------------------
-# Typing and lowering are attached to the functions themselves, so their code lands in the caller's module: it is optimised
-# and cached with the caller, and there is no Python source for numba's slow front end to read.
+# -- the same functions for numba --------------------------------------------------------------------------------------
+# Typing and lowering are attached to the functions themselves, so their code lands in the caller's module: it is
+# optimised and cached with the caller, and there is no Python source for numba's slow front end to read.
+
+
+Pair = tuple[Operand, Operand]
 
 
 class Matrix:
-    """Pointer, rows × columns and strides (in elements) of a numba array as LLVM values, with what must hold at run time."""
+    """Pointer, sizes and strides (in elements) of a numba array seen as rows × columns, as LLVM values."""
 
-    def __init__(self, context: Any, builder: ir.IRBuilder, kind: types.Array, value: ir.Value) -> None:
+    def __init__(self, context: Any, builder: Builder, kind: Any, value: Operand) -> None:
         array = context.make_array(kind)(context, builder, value)
         itemsize = constant(kind.dtype.bitwidth // 8)
         shape = cgutils.unpack_tuple(builder, array.shape, kind.ndim)
         strides = [builder.sdiv(s, itemsize) for s in cgutils.unpack_tuple(builder, array.strides, kind.ndim)]
-        self.pointer = array.data
-        self.rows: ir.Value = constant(1)
-        for size in shape[:-1]:
-            self.rows = builder.mul(self.rows, size)
-        self.columns = shape[-1]
-        # NumPy calls x[:, None, :] contiguous and gives the axis of size 1 a stride of 0, so a contiguous array's strides are not read.
+        self.pointer, self.columns = array.data, shape[-1]
+        # NumPy calls x[:, None, :] contiguous and gives its axis of size 1 a stride of 0, so the strides of a
+        # contiguous array are not read.
         contiguous = kind.layout == "C"
-        self.row_stride = self.columns if contiguous or kind.ndim == 1 else strides[-2]
         self.step = constant(1) if contiguous else strides[-1]
-        self.evenly_spaced = [
-            (strides[i], builder.mul(strides[i + 1], shape[i + 1])) for i in range(kind.ndim - 2) if not contiguous
-        ]
+        self.rows: Operand = shape[-2] if kind.ndim > 1 else constant(1)
+        self.row_stride: Operand = self.columns if contiguous or kind.ndim == 1 else strides[-2]
+        self.evenly_spaced: list[Pair] = []
+        for size, stride in zip(shape[-3::-1], strides[-3::-1], strict=True):  # axes in front, merged into the rows
+            if not contiguous:
+                one_row = builder.icmp_signed("==", self.rows, constant(1))
+                self.row_stride = builder.select(one_row, stride, self.row_stride)
+                needed = builder.mul(self.row_stride, self.rows)
+                once = builder.icmp_signed("==", size, constant(1))
+                self.evenly_spaced.append((builder.select(once, needed, stride), needed))
+            self.rows = builder.mul(self.rows, size)
 
 
 class Panels:
     """Pointer and sizes of a packed matrix as LLVM values."""
 
-    def __init__(self, context: Any, builder: ir.IRBuilder, kind: types.Array, value: ir.Value) -> None:
+    def __init__(self, context: Any, builder: Builder, kind: Any, value: Operand) -> None:
         array = context.make_array(kind)(context, builder, value)
         count, self.inner, self.width = cgutils.unpack_tuple(builder, array.shape, 3)
         self.pointer, self.room = array.data, builder.mul(count, self.width)
 
 
-def _require(
-    context: Any, builder: ir.IRBuilder, equal: list[tuple[ir.Value, ir.Value]], fits: list[tuple[ir.Value, ir.Value]], rule: str
-) -> None:
-    """ValueError(rule) at run time unless left = right for every pair of `equal` and left ≤ right for every pair of `fits`."""
-    wrong: ir.Value = ir.Constant(ir.IntType(1), 0)
+def _require(context: Any, builder: Builder, equal: list[Pair], fits: list[Pair], rule: str) -> None:
+    """ValueError(rule) at run time unless the pairs of `equal` are equal and those of `fits` have left ≤ right."""
+    wrong: Operand = ir.Constant(ir.IntType(1), 0)
     for relation, pairs in (("!=", equal), (">", fits)):
         for left, right in pairs:
             wrong = builder.or_(wrong, builder.icmp_signed(relation, left, right))
@@ -123,10 +130,10 @@ def _require(
         context.call_conv.return_user_exc(builder, ValueError, (rule,))
 
 
-def _passes(builder: ir.IRBuilder, inner: ir.Value, adding: ir.Value, one_pass: Callable[..., None]) -> None:
-    """one_pass(k, depth, adding) over k in steps of DEPTH; at least once, since C = 0 is to be written even if there is no k."""
+def _passes(builder: Builder, inner: Operand, adding: Operand, one_pass: Callable[..., None]) -> None:
+    """one_pass(k, depth, adding) over k in steps of DEPTH; once if there is no k, since C = 0 is then to be written."""
 
-    def go(k: ir.Value, depth: ir.Value) -> None:
+    def go(k: Operand, depth: Operand) -> None:
         one_pass(k, depth, builder.or_(adding, builder.icmp_signed("!=", k, constant(0))))
 
     with counted(builder, constant(0), inner, DEPTH) as k:
@@ -137,13 +144,13 @@ def _passes(builder: ir.IRBuilder, inner: ir.Value, adding: ir.Value, one_pass: 
         go(k, depth)
 
 
-def _product(blocks: Blocks) -> ir.Function:
+def _product(blocks: Blocks) -> Operand:
     """In every pass, one panel after the other against all rows."""
 
-    def write(builder: ir.IRBuilder, arguments: tuple) -> None:
+    def write(builder: Builder, arguments: tuple) -> None:
         a, row_stride, step, p, c, c_stride, adding, rows, columns, inner = arguments
 
-        def one_pass(k: ir.Value, depth: ir.Value, add: ir.Value) -> None:
+        def one_pass(k: Operand, depth: Operand, add: Operand) -> None:
             a_k = builder.gep(a, [builder.mul(k, step)])
             with blocks.panels(builder, columns) as (j, here):
                 p_jk = builder.gep(p, [builder.add(builder.mul(j, inner), builder.mul(k, constant(blocks.panel)))])
@@ -156,15 +163,15 @@ def _product(blocks: Blocks) -> ir.Function:
     return blocks.define("product", [pointer, INDEX, INDEX, pointer, pointer, INDEX, flag, INDEX, INDEX, INDEX], write)
 
 
-def _outer(blocks: Blocks) -> ir.Function:
+def _outer(blocks: Blocks) -> Operand:
     """In every pass, a strip of B is copied to a panel on the stack and multiplied by the transposed rows of A."""
 
-    def write(builder: ir.IRBuilder, arguments: tuple) -> None:
+    def write(builder: Builder, arguments: tuple) -> None:
         a, a_stride, a_step, b, b_stride, c, c_stride, adding, rows, height, columns = arguments
         scratch = builder.alloca(blocks.element, DEPTH * blocks.panel)
         scratch.align = CACHE_LINE
 
-        def one_pass(r: ir.Value, depth: ir.Value, add: ir.Value) -> None:
+        def one_pass(r: Operand, depth: Operand, add: Operand) -> None:
             a_r = builder.gep(a, [builder.mul(r, a_stride)])
             b_r = builder.gep(b, [builder.mul(r, b_stride)])
             with blocks.panels(builder, columns) as (j, here):
@@ -185,14 +192,14 @@ def _outer(blocks: Blocks) -> ir.Function:
     return blocks.define("outer", arguments, write)
 
 
-def _pack(blocks: Blocks) -> ir.Function:
+def _pack(blocks: Blocks) -> Operand:
     """Eight rows at a time: of a transposed matrix these are eight neighbours, so each cache line is fetched once."""
 
-    def write(builder: ir.IRBuilder, arguments: tuple) -> None:
+    def write(builder: Builder, arguments: tuple) -> None:
         m, row_stride, column_stride, inner, columns, p = arguments
         with blocks.panels(builder, columns) as (j, here):
             m_j, p_j = builder.gep(m, [builder.mul(j, column_stride)]), builder.gep(p, [builder.mul(j, inner)])
-            k: ir.Value = constant(0)
+            k: Operand = constant(0)
             for together in (8, 1):
                 with counted(builder, k, inner, together) as k:
                     source = builder.gep(m_j, [builder.mul(k, row_stride)])
@@ -207,32 +214,35 @@ def _pack(blocks: Blocks) -> ir.Function:
     return blocks.define("pack", [pointer, INDEX, INDEX, INDEX, INDEX, pointer], write)
 
 
-def _typer(rule: str, *roles: str) -> Callable[..., Any]:
-    """Typing for a function of arrays in these roles: 'any' strides, contiguous 'rows', 'out' (rows to be written), 'panels'."""
+def _refused(array: Any, role: str) -> bool:
+    """Whether this numba type cannot be 'any' matrix, one with contiguous 'rows', one to write 'out', or 'panels'."""
+    if not isinstance(array, types.Array) or array.dtype not in {types.float32, types.float64} or array.ndim < 1:
+        return True
+    if role == "panels":
+        return array.ndim != 3 or array.layout != "C"
+    return (role == "out" and not array.mutable) or (role != "any" and array.layout == "F" and array.ndim > 1)
 
-    def refuse(array: Any, role: str) -> bool:
-        if not isinstance(array, types.Array) or array.dtype not in (types.float32, types.float64) or array.ndim < 1:
-            return True
-        if role == "panels":
-            return array.ndim != 3 or array.layout != "C"
-        return (role == "out" and not array.mutable) or (role != "any" and array.layout == "F" and array.ndim > 1)
+
+def _typer(rule: str, *roles: str) -> Callable[..., Any]:
+    """Typing for a function of arrays in these roles; numba reads the argument count from the inner function."""
+
+    def two(A: Any, B: Any) -> Any:
+        return check(A, B)
+
+    def three(A: Any, B: Any, C: Any) -> Any:
+        return check(A, B, C)
 
     def check(*arrays: Any) -> Any:
-        if any(map(refuse, arrays, roles)) or len({array.dtype for array in arrays}) != 1:
+        if any(map(_refused, arrays, roles)) or len({array.dtype for array in arrays}) != 1:
             raise errors.TypingError(f"{rule}, all float32 or all float64; got {', '.join(map(str, arrays))}")
         return types.void
 
-    def two(_context: Any) -> Callable[..., Any]:
-        return lambda M, panels: check(M, panels)
-
-    def three(_context: Any) -> Callable[..., Any]:
-        return lambda A, second, C: check(A, second, C)
-
-    return two if len(roles) == 2 else three
+    return lambda _context: two if len(roles) == 2 else three
 
 
-def _lower_pack(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
-    M, P = Matrix(context, builder, signature.args[0], arguments[0]), Panels(context, builder, signature.args[1], arguments[1])
+def _lower_pack(context: Any, builder: Builder, signature: Any, arguments: Any) -> Operand:
+    M = Matrix(context, builder, signature.args[0], arguments[0])
+    P = Panels(context, builder, signature.args[1], arguments[1])
     blocks = Blocks(builder.module, signature.args[0].dtype.bitwidth)
     equal = [(M.rows, P.inner), (P.width, constant(blocks.panel)), *M.evenly_spaced]
     _require(context, builder, equal, [(M.columns, P.room)], PACK)
@@ -240,10 +250,10 @@ def _lower_pack(context: Any, builder: ir.IRBuilder, signature: Any, arguments: 
     return context.get_dummy_value()
 
 
-def _product_lowering(adding: bool) -> Callable[..., ir.Value]:
-    def lower(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
-        kinds = (Matrix, Panels, Matrix)
-        A, P, C = (kind(context, builder, *pair) for kind, *pair in zip(kinds, signature.args, arguments, strict=True))
+def _product_lowering(adding: bool) -> Callable[..., Operand]:
+    def lower(context: Any, builder: Builder, signature: Any, arguments: Any) -> Operand:
+        A, C = (Matrix(context, builder, signature.args[i], arguments[i]) for i in (0, 2))
+        P = Panels(context, builder, signature.args[1], arguments[1])
         blocks = Blocks(builder.module, signature.args[0].dtype.bitwidth)
         equal = [(A.rows, C.rows), (A.columns, P.inner), (C.step, constant(1)), (P.width, constant(blocks.panel))]
         _require(context, builder, equal + A.evenly_spaced + C.evenly_spaced, [(C.columns, P.room)], PRODUCT)
@@ -254,12 +264,13 @@ def _product_lowering(adding: bool) -> Callable[..., ir.Value]:
     return lower
 
 
-def _outer_lowering(adding: bool) -> Callable[..., ir.Value]:
-    def lower(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
+def _outer_lowering(adding: bool) -> Callable[..., Operand]:
+    def lower(context: Any, builder: Builder, signature: Any, arguments: Any) -> Operand:
         A, B, C = (Matrix(context, builder, *pair) for pair in zip(signature.args, arguments, strict=True))
         blocks = Blocks(builder.module, signature.args[0].dtype.bitwidth)
-        equal = [(A.rows, B.rows), (A.columns, C.rows), (B.columns, C.columns), (B.step, constant(1)), (C.step, constant(1))]
-        _require(context, builder, equal + A.evenly_spaced + B.evenly_spaced + C.evenly_spaced, [], OUTER)
+        equal = [(A.rows, B.rows), (A.columns, C.rows), (B.columns, C.columns)]
+        equal += [(B.step, constant(1)), (C.step, constant(1)), *A.evenly_spaced, *B.evenly_spaced, *C.evenly_spaced]
+        _require(context, builder, equal, [], OUTER)
         sizes = [ir.IntType(1)(int(adding)), A.rows, C.rows, C.columns]
         where = [A.pointer, A.row_stride, A.step, B.pointer, B.row_stride, C.pointer, C.row_stride]
         builder.call(_outer(blocks), where + sizes)
@@ -269,8 +280,8 @@ def _outer_lowering(adding: bool) -> Callable[..., ir.Value]:
 
 
 PACK = "pack(M, panels): panels is a contiguous array of shape panel_shape(*M.shape, M.dtype)"
-PRODUCT = "product(A[r, k], panels of M[k, j], C[r, j]): sizes must agree, and rows be evenly spaced and contiguous in C"
-OUTER = "outer(A[r, i], B[r, j], C[i, j]): sizes must agree, and rows be evenly spaced and contiguous in B and C"
+PRODUCT = "product(A[r, k], panels of M[k, j], C[r, j]): sizes must agree, rows be evenly spaced, and contiguous in C"
+OUTER = "outer(A[r, i], B[r, j], C[i, j]): sizes must agree, rows be evenly spaced, and contiguous in B and C"
 
 for _function, _rule, _roles, _lowering in (
     (pack, PACK, ("any", "panels"), _lower_pack),

@@ -20,6 +20,30 @@ def rows(array: np.ndarray) -> np.ndarray:
 
 
 @register_jitable
+def average(totals: np.ndarray, count: Any) -> None:
+    """Each total divided by ``count``."""
+    flat = totals.reshape(-1)
+    if count > 1:
+        for i in range(len(flat)):
+            flat[i] = flat[i] / count
+
+
+@register_jitable
+def mean(values: np.ndarray) -> Any:
+    """The values added up, over how many there are."""
+    total = values[0]
+    for i in range(1, len(values)):
+        total += values[i]
+    return total / values.dtype.type(len(values))
+
+
+@register_jitable
+def square(x: Any) -> Any:
+    """x · x."""
+    return x * x
+
+
+@register_jitable
 def relu(x: Any, zero: Any) -> Any:
     """x where x > 0, else 0; NaN for NaN."""
     return x if x > zero else zero * x

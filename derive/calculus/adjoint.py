@@ -25,9 +25,10 @@ SUBSCRIPT_NAMES = "ijklmnop"
 
 @dataclass(frozen=True)
 class Contribution:
-    """What one stage sends back to one array: the stage, its partial derivative as SymPy gives it, and the contracted terms."""
+    """What one stage sends back to one array: the stage, its partial derivative by ``entry`` as SymPy gives it, the contracted terms."""
 
     stage: Stage
+    entry: sp.Indexed
     partial: sp.Expr
     terms: tuple[Term, ...]
     value: Expression
@@ -70,9 +71,7 @@ def _reads_arrays(value: Expression) -> bool:
     return any(isinstance(node, Access) for node in ast.walk(value))
 
 
-def adjoint(
-    question: Question, stages: Sequence[Stage], adjoints: Mapping[str, str | None], scope: Scope
-) -> Adjoint:
+def adjoint(question: Question, stages: Sequence[Stage], adjoints: Mapping[str, str | None], scope: Scope) -> Adjoint:
     """The adjoint of one array.
 
     ``adjoints`` names the adjoint array of each stage's output, None for the loss itself, whose adjoint is 1; outputs that do not
@@ -106,15 +105,16 @@ def adjoint(
         lifted = True
     except NotAMatrix:
         values, lifted = index_values, False
-    target = Access(question.result, tuple(index(r.index.name) for r in question.ranges) if question.superscripts is None else superscripts)
+    target = Access(
+        question.result,
+        tuple(index(r.index.name) for r in question.ranges) if question.superscripts is None else superscripts,
+    )
     entry_target = Access(
         question.result, target.superscripts, tuple(index(name) for d, name in entrywise if d in axes)
     )
-    sub_ranges = tuple(
-        Range(index(name), sp.Integer(0), axes[d] - 1) for d, name in entrywise if d in axes
-    )
+    sub_ranges = tuple(Range(index(name), sp.Integer(0), axes[d] - 1) for d, name in entrywise if d in axes)
     contributions = tuple(
-        Contribution(item, partial, tuple(terms), _total(parts, (), scope))
+        Contribution(item, entry, partial, tuple(terms), _total(parts, (), scope))
         for (item, partial, terms), parts in zip(raw, values, strict=True)
     )
     index_equation = Equation(

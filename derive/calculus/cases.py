@@ -51,7 +51,11 @@ class Cases:
 
 def cases(equation: Equation, scope: Scope) -> Cases:
     """The stretches of ``equation`` over its first range."""
-    if not equation.ranges or not isinstance(equation.target.superscripts[:1], tuple) or not equation.target.superscripts:
+    if (
+        not equation.ranges
+        or not isinstance(equation.target.superscripts[:1], tuple)
+        or not equation.target.superscripts
+    ):
         return Cases((Case(equation.target, equation.value, None, sp.Integer(0), sp.Integer(0)),), ())
     span = equation.ranges[0]
     terms = equation.value.terms if isinstance(equation.value, ast.Add) else (equation.value,)
@@ -62,7 +66,9 @@ def cases(equation: Equation, scope: Scope) -> Cases:
             cuts |= {item.interval.lower, sp.expand(item.interval.upper + 1)}
     ordered = sorted(cuts, key=_when_long)
     stretches = [
-        (lower, sp.expand(after - 1)) for lower, after in zip(ordered, ordered[1:], strict=False) if _when_long(lower) < _when_long(after)
+        (lower, sp.expand(after - 1))
+        for lower, after in zip(ordered, ordered[1:], strict=False)
+        if _when_long(lower) < _when_long(after)
     ]
     found: list[Case] = []
     beyond: dict[Access, None] = {}
@@ -112,13 +118,15 @@ class _Guarded:
         if self.interval is None:
             return True
         return bool(
-            _when_long(self.interval.lower) <= _when_long(upper) and _when_long(lower) <= _when_long(self.interval.upper)
+            _when_long(self.interval.lower) <= _when_long(upper)
+            and _when_long(lower) <= _when_long(self.interval.upper)
         )
 
     def holds_on(self, lower: Integer, upper: Integer) -> bool:
         assert self.interval is not None
         return bool(
-            _when_long(self.interval.lower) <= _when_long(lower) and _when_long(upper) <= _when_long(self.interval.upper)
+            _when_long(self.interval.lower) <= _when_long(lower)
+            and _when_long(upper) <= _when_long(self.interval.upper)
         )
 
     def first_beyond(self, index: sp.Symbol) -> Iterable[Access]:

@@ -18,7 +18,6 @@ from derive.calculus.recurrence import (
     product_of_steps,
     state_parts,
     transpose_product,
-    transposed,
 )
 from derive.calculus.tidy import tidy
 from derive.calculus.walk import Walk
@@ -130,7 +129,9 @@ def chain_steps(flow: Flow) -> list[Step]:
             f"chain-{name}",
             ("The Jacobian chain",),
             "chain rule",
-            ("Apply the one-step Jacobian again and again. Matrices do not commute: the newest factor stands on the left.",),
+            (
+                "Apply the one-step Jacobian again and again. Matrices do not commute: the newest factor stands on the left.",
+            ),
             ast.Derivative(chain.of, chain.wrt),
             chain.product,
             (Line((ast.Derivative(chain.of, chain.wrt), chain.product)),),
@@ -143,7 +144,9 @@ def chain_steps(flow: Flow) -> list[Step]:
             f"chain-transposed-{name}",
             ("The chain transposed",),
             "transpose",
-            ("A gradient travels the other way: transposing turns every factor and reverses their order, the oldest now on the left.",),
+            (
+                "A gradient travels the other way: transposing turns every factor and reverses their order, the oldest now on the left.",
+            ),
             back,
             chain.transposed,
             (Line((back, chain.transposed)),),
@@ -170,7 +173,11 @@ def flow_expanded(flow: Flow, expression: Expression) -> Expression:
     def visit(node: Expression) -> Expression:
         if isinstance(node, Access) and node.name in table:
             equation = table[node.name]
-            return visit(ast.substitute_indices(equation.value, dict(zip(equation.target.superscripts, node.superscripts, strict=True))))  # type: ignore[arg-type]
+            return visit(
+                ast.substitute_indices(
+                    equation.value, dict(zip(equation.target.superscripts, node.superscripts, strict=True))
+                )
+            )  # type: ignore[arg-type]
         return ast.map_children(visit, node)
 
     return visit(expression)
@@ -179,7 +186,11 @@ def flow_expanded(flow: Flow, expression: Expression) -> Expression:
 def _one_step(flow: Flow) -> Step:
     time = flow.time
     before, after = Access(flow.state.name, (time,)), Access(flow.state.name, (time - 1,))
-    lines = [Line((equation.target, equation.value)) for equation in flow.definitions if equation.target.name not in _secondary(flow)]
+    lines = [
+        Line((equation.target, equation.value))
+        for equation in flow.definitions
+        if equation.target.name not in _secondary(flow)
+    ]
     quotient = ast.Derivative(before, after)
     return Step(
         f"one-step-{flow.state.name}",
@@ -202,71 +213,87 @@ def _secondary(flow: Flow) -> set[str]:
 
 def _solution_steps(flow: Flow, first: Integer, last: Integer) -> list[Step]:
     recurrence = flow.recurrence
-    directions = tuple(
-        dict.fromkeys(n.name for n in ast.walk(flow_expanded(flow, flow.source)) if isinstance(n, Access) and n.name.startswith("d_"))
-    )
-    start = [str(p) for p in flow.parts_at(first)]
-    del start
+    time = flow.time
+    names = [name for name, _ in flow.model.stage_differentials]
     differentials = [
-        Line((Access(differential_name(name), (flow.time,)), change)) for name, change in flow.model.stage_differentials
+        (Access(name, (time,)), Access(differential_name(name), (time,)), change)
+        for name, change in flow.model.stage_differentials
     ]
-    change = tidy(ast.Add((ast.Product((flow.factor, recurrence.state_at(flow.time - 1))), recurrence.source)), flow.scope)
-    named = [
-        Line((e.target, e.value)) for e in flow.definitions if isinstance(flow.source, Access) and e.target.name == flow.source.name
-    ]
-    steps = [
+    change = tidy(ast.Add((ast.Product((flow.factor, recurrence.state_at(time - 1))), recurrence.source)), flow.scope)
+    named = [e for e in flow.definitions if isinstance(flow.source, Access) and e.target.name == flow.source.name]
+    solved = closed_form(recurrence)
+    end = flow.parts_at(last)
+    lines = proof(recurrence)
+    if not is_proved(recurrence):
+        raise AssertionError(f"the closed form of {flow.state.name} does not follow from its recurrence")
+
+    def claim(expression: Expression) -> Differential:
+        return Differential(end, changes_of_parts(flow, flow_expanded(flow, expression)))
+
+    return [
         Step(
             f"differential-{flow.state.name}",
             ("Small changes: the differential form",),
             "differential",
             (
-                "A differential has the shape of what it changes, so nothing of third order appears: each equation is differentiated ",
-                "as it stands, inputs held.",
+                "A differential has the shape of what it changes, so nothing of third order appears: each equation is ",
+                "differentiated as it stands, inputs held.",
             ),
             recurrence.state,
             change,
-            (*differentials, *named, Line((recurrence.state, change))),
-        )
-    ]
-    solved = closed_form(recurrence)
-    whole = flow_expanded(flow, solved)
-    steps.append(
+            (
+                *(Line((left, value)) for _, left, value in differentials),
+                *(Line((e.target, e.value)) for e in named),
+                *([] if flow.model.is_single and len(names) == 1 else [Line((recurrence.state, change))]),
+            ),
+            claims=(
+                *(Differential((of,), flow_expanded(flow, value)) for of, _, value in differentials),
+                Differential(flow.parts_at(time), changes_of_parts(flow, flow_expanded(flow, change))),
+            ),
+        ),
         Step(
             f"closed-form-{flow.state.name}",
             ("The closed form",),
             "linear recurrence",
             (
-                "Unroll the recurrence: the first term carries the initial state through every step; the sum is the rest, one term for each ",
-                "step at which a parameter is used.",
+                "Unroll the recurrence: the first term carries the initial state through every step; the sum is the rest, ",
+                "one term for each step at which a parameter is used.",
             ),
             recurrence.state_at(last),
             solved,
             (Line((recurrence.state_at(last), solved)),),
-            claims=tuple(
-                Differential(part, _block(whole, number, flow), directions) for number, part in enumerate(flow.parts_at(last)) if len(flow.parts_at(last)) == 1
-            ),
-        )
-    )
-    if not is_proved(recurrence):
-        raise AssertionError(f"the closed form of {flow.state.name} does not follow from its recurrence")
-    steps.append(
+            claims=(claim(solved),),
+        ),
         Step(
             f"induction-{flow.state.name}",
             ("Proof by induction",),
             "induction",
-            ("After no step the product is empty, the sum too, and both sides are the change of the initial state. One step more:",),
+            (
+                "After no step the product is empty and so is the sum: both sides are the change of the initial state. One step more:",
+            ),
             recurrence.state_at(last),
             solved,
             (),
-            proof=tuple(ProofStep(line.expression, line.rule, line.reason) for line in proof(recurrence)),
-        )
-    )
-    steps += _vec_steps(flow, solved, last)
-    return steps
+            claims=tuple(claim(line.expression) for line in lines),
+            proof=tuple(ProofStep(line.expression, line.rule, line.reason) for line in lines),
+        ),
+        *_vec_steps(flow, solved, last),
+    ]
 
 
-def _block(expression: Expression, number: int, flow: Flow) -> Expression:
-    return expression
+def changes_of_parts(flow: Flow, expression: Expression) -> Expression:
+    """The change of a stacked state written out in the changes of its parts."""
+    if flow.model.is_single:
+        return expression
+    stack = differential_name(flow.state.name)
+
+    def visit(node: Expression) -> Expression:
+        if isinstance(node, Access) and node.name == stack:
+            parts = flow.parts_at(node.superscripts[0])
+            return ast.Block(tuple((Access(differential_name(part.name), part.superscripts),) for part in parts))
+        return ast.map_children(visit, node)
+
+    return visit(expression)
 
 
 def _vec_steps(flow: Flow, solved: Expression, last: Integer) -> list[Step]:
@@ -281,7 +308,9 @@ def _vec_steps(flow: Flow, solved: Expression, last: Integer) -> list[Step]:
         left = ast.Derivative(Access(flow.state.name, (sp.sympify(last),)), Access(name))
         lines.append(Line((left, matrix)))
         if flow.model.is_single:
-            claims.append(VectorisedDerivative(Access(flow.state.name, (sp.sympify(last),)), name, flow_expanded(flow, matrix)))
+            claims.append(
+                VectorisedDerivative(Access(flow.state.name, (sp.sympify(last),)), name, flow_expanded(flow, matrix))
+            )
     if not lines:
         return []
     return [
@@ -289,15 +318,12 @@ def _vec_steps(flow: Flow, solved: Expression, last: Integer) -> list[Step]:
             f"vec-{flow.state.name}",
             ("The same with vec and Kronecker products",),
             "vec(L dW r) = (rᵀ ⊗ L) vec(dW)",
-            ("Stack the columns of a matrix into one vector; the derivative by a matrix is then an ordinary Jacobian matrix.",),
+            (
+                "Stack the columns of a matrix into one vector; the derivative by a matrix is then an ordinary Jacobian matrix.",
+            ),
             lines[0].sides[0],
             lines[0].sides[1],
             tuple(lines),
             claims=tuple(claims),
         )
     ]
-
-
-def transposed_state(expression: Expression, scope: Scope) -> Expression:
-    """The transpose with diagonal matrices left as they are."""
-    return transposed(expression, scope)

@@ -100,16 +100,31 @@ def proof(recurrence: Recurrence) -> tuple[ProofLine, ...]:
     hypothesis = closed_form(recurrence, sp.expand(last - 1))
     lines = [
         ProofLine(
-            _plus(_times(recurrence.factor_at(last), recurrence.state_at(sp.expand(last - 1)), recurrence.scope), recurrence.source_at(last)),
+            _plus(
+                _times(recurrence.factor_at(last), recurrence.state_at(sp.expand(last - 1)), recurrence.scope),
+                recurrence.source_at(last),
+            ),
             "recurrence",
             "This is the recurrence at the last step.",
         )
     ]
     for name, rule, reason in (
-        ("hypothesis", lambda e: _put_hypothesis(e, recurrence, hypothesis), "The closed form is assumed for one step fewer."),
+        (
+            "hypothesis",
+            lambda e: _put_hypothesis(e, recurrence, hypothesis),
+            "The closed form is assumed for one step fewer.",
+        ),
         ("distribute", lambda e: distribute(e, recurrence.scope), "A matrix times a sum is the sum of the products."),
-        ("absorb", lambda e: absorb(e, recurrence), "The new factor is the next one on the left of each ordered product."),
-        ("join", lambda e: join_last(e, recurrence), "The last source is the missing term of the sum: an empty product is the identity."),
+        (
+            "absorb",
+            lambda e: absorb(e, recurrence),
+            "The new factor is the next one on the left of each ordered product.",
+        ),
+        (
+            "join",
+            lambda e: join_last(e, recurrence),
+            "The last source is the missing term of the sum: an empty product is the identity.",
+        ),
     ):
         lines.append(ProofLine(rule(lines[-1].expression), name, reason))
     return tuple(lines)
@@ -121,7 +136,11 @@ def is_proved(recurrence: Recurrence) -> bool:
     wanted = closed_form(recurrence)
     forms = {normal(line.expression, recurrence) for line in lines[1:]}
     base = tidy(_empty(closed_form(recurrence, recurrence.lower - 1), recurrence), recurrence.scope)
-    return lines[-1].expression == wanted and forms == {normal(wanted, recurrence)} and base == recurrence.state_at(recurrence.lower - 1)
+    return (
+        lines[-1].expression == wanted
+        and forms == {normal(wanted, recurrence)}
+        and base == recurrence.state_at(recurrence.lower - 1)
+    )
 
 
 def normal(expression: Expression, recurrence: Recurrence) -> frozenset[Expression]:
@@ -231,7 +250,9 @@ def unrolled(product: ast.OrderedProduct, values: dict[sp.Symbol, Integer], scop
     first, last = (sp.sympify(end).xreplace(values) for end in (product.first, product.last))
     step = -1 if product.descending else 1
     if not (first.is_Integer and last.is_Integer):
-        raise ValueError(f"an ordered product from {first} to {last} has no known number of factors: give both ends as numbers")
+        raise ValueError(
+            f"an ordered product from {first} to {last} has no known number of factors: give both ends as numbers"
+        )
     positions = range(int(first), int(last) + step, step)
     factors = [ast.substitute_indices(product.body, {product.index: sp.Integer(p)}) for p in positions]
     if not factors:

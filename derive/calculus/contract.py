@@ -45,7 +45,9 @@ def contracted(
     ``free`` gives the range of each index that is not summed, by which conditions are decided; a delta on one of the ``pinned`` ones
     (superscripts) becomes a condition, so that ``δ(t, T)`` reads "where t = T".
     """
-    solved = (_eliminated(replace(term, bounds=(*bounds, *term.bounds)), tuple(pinned)) for term in expanded(expression))
+    solved = (
+        _eliminated(replace(term, bounds=(*bounds, *term.bounds)), tuple(pinned)) for term in expanded(expression)
+    )
     tightened = (tighten(term, free) for term in solved)
     return [term for term in tightened if term is not None]
 
@@ -175,7 +177,9 @@ def tighten(term: Term, free: Mapping[sp.Symbol, Bound]) -> Term | None:
         else:
             ranges[solved.value] = bound
     kept += [
-        Within(index, ranges[index].lower, ranges[index].upper) for index, bound in free.items() if ranges[index] != bound
+        Within(index, ranges[index].lower, ranges[index].upper)
+        for index, bound in free.items()
+        if ranges[index] != bound
     ]
     return Term(term.factors, tuple(ranges[bound.index] for bound in term.bounds), tuple(kept))
 

@@ -10,7 +10,7 @@ import sympy as sp
 from derive.calculus.adjoint import Adjoint, Contribution
 from derive.calculus.cases import Case, cases
 from derive.calculus.contract import Term
-from derive.calculus.lift import in_indices, named_indices
+from derive.calculus.lift import entry_of, in_indices, named_indices
 from derive.calculus.slopes import with_slopes
 from derive.calculus.stages import free_indices
 from derive.calculus.tidy import tidy
@@ -63,10 +63,17 @@ def adjoint_step(found: Adjoint, walk: Walk, loss: str) -> Step:
     left = ast.Derivative(Access(loss), found.array)
     named = found.equation.target.name.startswith("delta_")
     return replace(
-        _step(f"adjoint-{found.array.name}", found, walk, left, named),
+        _step(f"adjoint-{found.array.name}", found, walk, left, loss, named),
         title=_title(found, walk),
-        claims=(TotalDerivative(Access(loss), found.array, found.equation.value),) if found.has_matrix_form else (),
+        claims=(_claim(found, loss),),
     )
+
+
+def _claim(found: Adjoint, loss: str, *, in_indices: bool = False) -> TotalDerivative:
+    """What the adjoint's equation says, in matrix form where there is one, unless the entries are asked for."""
+    equation = found.index_equation if in_indices else found.equation
+    wrt = Access(found.array.name, found.array.superscripts, equation.target.subscripts)
+    return TotalDerivative(Access(loss), wrt, equation.value)
 
 
 def gradient_step(found: Adjoint, walk: Walk, loss: str) -> Step:
@@ -74,15 +81,15 @@ def gradient_step(found: Adjoint, walk: Walk, loss: str) -> Step:
     left = ast.Derivative(Access(loss), found.array)
     key = found.equation.target.name
     simple = inlined(found.equation.value, walk)
-    step = _step(f"gradient-{key.removeprefix('grad_')}", found, walk, left, named=False, value=simple)
+    step = _step(f"gradient-{key.removeprefix('grad_')}", found, walk, left, loss, named=False, value=simple)
     role = walk.scope[found.array.name].role
     kind = {"learn": "parameter", "given": "input"}.get(role, "initial state")
     title = ("The gradient with respect to the " + kind + " ", found.array)
-    return replace(step, title=title, claims=(TotalDerivative(Access(loss), found.array, found.equation.value),))
+    return replace(step, title=title, claims=(_claim(found, loss),))
 
 
 def _step(
-    name: str, found: Adjoint, walk: Walk, left: Expression, named: bool, value: Expression | None = None
+    name: str, found: Adjoint, walk: Walk, left: Expression, loss: str, named: bool, value: Expression | None = None
 ) -> Step:
     constants = {other.equation.target.name for other in walk.adjoints if is_constant(other)}
     shown = inlined(found.equation.value, walk, set(walk.names.values()) - constants) if value is None else value
@@ -98,7 +105,10 @@ def _step(
             sides = (case.target, case.value)
         lines.append(Line(sides, _where(case)))
     if told.zero_beyond:
-        lines = [replace(line, where=(*line.where, *_zero_note(told.zero_beyond))) if n == len(lines) - 1 else line for n, line in enumerate(lines)]
+        lines = [
+            replace(line, where=(*line.where, *_zero_note(told.zero_beyond))) if n == len(lines) - 1 else line
+            for n, line in enumerate(lines)
+        ]
     shapes = ((found.array.name, walk.scope[found.array.name].shape),)
     return Step(
         name,
@@ -109,14 +119,22 @@ def _step(
         found.equation.value,
         tuple(lines),
         shapes,
-        details=tuple(_details(found, walk)),
+        details=tuple(_details(found, walk, loss)),
     )
 
 
 def _where(case: Case) -> Sentence:
+    """For which times a line holds; from the last to the first where it needs its own later values."""
     if case.index is None or case.is_point:
         return ()
-    return ("for ", case.index_expression, " from ", ast.SizeValue(case.upper), " down to ", ast.SizeValue(case.lower))
+    backwards = any(
+        isinstance(node, Access) and node.superscripts and sp.expand(node.superscripts[0] - case.index).is_positive
+        for node in ast.walk(case.value)
+    )
+    index, first, last = case.index_expression, ast.SizeValue(case.lower), ast.SizeValue(case.upper)
+    if backwards:
+        return ("for ", index, " from ", last, " down to ", first)
+    return ("for ", index, " from ", first, " to ", last)
 
 
 def _zero_note(beyond: Sequence[Access]) -> Sentence:
@@ -149,7 +167,10 @@ def _reason(found: Adjoint, walk: Walk) -> Sentence:
         return paths[0]
     words: list[str | Expression] = [found.array, " reaches the loss along ", f"{_count(len(paths))} paths: "]
     for number, contribution in enumerate(found.contributions):
-        words += ["" if not number else "; and " if number == len(paths) - 1 else "; ", *_through(contribution, found, walk)]
+        words += [
+            "" if not number else "; and " if number == len(paths) - 1 else "; ",
+            *_through(contribution, found, walk),
+        ]
     return (*words, ". What flows back along them adds up.")
 
 
@@ -161,18 +182,42 @@ def _path(contribution: Contribution, found: Adjoint, walk: Walk) -> Sentence:
     equation = _equation(contribution, walk)
     if equation is None:
         return (found.array, " is made from the initial state.")
-    at = _reading_target(contribution, equation, found)
+    at = _reading_target(contribution, equation, walk)
     value = equation.value
-    repeated = any(bound.index.name == r.index.name for term in contribution.terms for bound in term.bounds for r in equation.ranges)
+    repeated = any(
+        bound.index.name == r.index.name
+        for term in contribution.terms
+        for bound in term.bounds
+        for r in equation.ranges
+    )
     if isinstance(value, ast.Apply):
         slope = ast.Apply(value.function, found.array, value.order + 1)
-        return (at, " is ", ast.Apply(value.function, found.array), ", entry by entry, so its Jacobian is diagonal with the slopes ", slope, ".")
+        return (
+            at,
+            " is ",
+            ast.Apply(value.function, found.array),
+            ", entry by entry, so its Jacobian is diagonal with the slopes ",
+            slope,
+            ".",
+        )
     if not _is_affine(contribution, found):
         return (at, " depends on ", found.array, " directly; the rest is held while we differentiate.")
     if repeated:
-        return (at, " is linear in ", found.array, ", which is the same at every step; each use sends back its share, and the shares add up.")
+        return (
+            at,
+            " is linear in ",
+            found.array,
+            ", which is the same at every step; each use sends back its share, and the shares add up.",
+        )
     if walk.scope[found.array.name].role == "defined":
-        return (found.array, " is read by ", at, " alone, and ", at, " is linear in it: the transposed matrix carries the change back.")
+        return (
+            found.array,
+            " is read by ",
+            at,
+            " alone, and ",
+            at,
+            " is linear in it: the transposed matrix carries the change back.",
+        )
     return (at, " is linear in ", found.array, ", and nothing else reads it.")
 
 
@@ -180,24 +225,17 @@ def _through(contribution: Contribution, found: Adjoint, walk: Walk) -> Sentence
     equation = _equation(contribution, walk)
     if equation is None:
         return ("the initial state",)
-    at = _reading_target(contribution, equation, found)
+    at = _reading_target(contribution, equation, walk)
     return ("through ", at)
 
 
-def _reading_target(contribution: Contribution, equation: Equation, found: Adjoint) -> Access:
+def _reading_target(contribution: Contribution, equation: Equation, walk: Walk) -> Access:
     """The stage's output at the time at which it reads the array: z^{t+1} for h^t."""
-    own = [s for s in equation.target.superscripts if isinstance(s, sp.Symbol)]
-    target = Access(equation.target.name, equation.target.superscripts)
-    if len(own) != 1 or not found.array.superscripts:
-        return target
-    for node in ast.walk(equation.value):
-        if isinstance(node, Access) and node.name == found.array.name and node.superscripts:
-            shift = sp.expand(own[0] - node.superscripts[0])
-            if not shift.free_symbols:
-                moved = ast.substitute_indices(target, {own[0]: sp.expand(found.array.superscripts[0] + shift)})
-                assert isinstance(moved, Access)
-                return moved
-    return target
+    result = walk.names.get(contribution.stage.name)
+    for node in ast.walk(contribution.value):
+        if isinstance(node, Access) and node.name == result:
+            return Access(equation.target.name, node.superscripts)
+    return Access(equation.target.name, equation.target.superscripts)
 
 
 def _equation(contribution: Contribution, walk: Walk) -> Equation | None:
@@ -211,39 +249,62 @@ def _is_affine(contribution: Contribution, found: Adjoint) -> bool:
 # Details: the same move on entries ---------------------------------------------------------------------------------------------------
 
 
-def _details(found: Adjoint, walk: Walk) -> Iterable[Step]:
-    """For each path: the stage in indices, its partial derivative, the contraction."""
+def _details(found: Adjoint, walk: Walk, loss: str) -> Iterable[Step]:
+    """For each path: the stage in indices and its partial derivative by SymPy; then all of it contracted."""
+    result = found.equation.target.name
     for number, contribution in enumerate(found.contributions, start=1):
         stage = contribution.stage
         names = [(s, s.name) for s in (*stage.superscripts, *stage.subscripts) if isinstance(s, sp.Dummy)]
+        readable = {s: ast.index(n) for s, n in names}
+        superscripts = tuple(sp.sympify(p).xreplace(readable) for p in stage.superscripts)
+        entry = Access(stage.name, superscripts, tuple(ast.index(s.name) for s in stage.subscripts))
         body = named_indices(in_indices(Term((stage.body,)), walk.scope), names)
-        entry = Access(
-            stage.name,
-            tuple(p.xreplace({s: ast.index(n) for s, n in names}) for p in map(sp.sympify, stage.superscripts)),
-            tuple(ast.index(s.name) for s in stage.subscripts),
+        by = contribution.entry
+        letters = _apart([s for s in by.indices if isinstance(s, sp.Dummy)], {n for _, n in names})
+        wrt = entry_of(by, walk.scope)
+        moved = {s: ast.index(n) for s, n in letters}
+        below = Access(
+            wrt.name,
+            tuple(sp.sympify(p).xreplace(moved) for p in wrt.superscripts),
+            tuple(sp.sympify(p).xreplace(moved) for p in wrt.subscripts),
         )
+        partial = named_indices(in_indices(Term((contribution.partial,)), walk.scope), [*names, *letters])
         yield Step(
-            f"detail-{found.equation.target.name}-{number}-stage",
-            ("The stage in indices",),
-            "index notation",
-            ("Written out in entries, so that every derivative is one of a scalar by a scalar.",),
+            f"detail-{result}-{number}",
+            ("The stage in entries, and its partial derivative",),
+            "SymPy diff",
+            (
+                "Written in entries every derivative is one of a scalar by a scalar; a bracket is 1 where its condition holds, else 0.",
+            ),
             entry,
             body,
-            (Line((entry, body)),),
+            (Line((entry, body)), Line((ast.Derivative(entry, below), partial))),
+            claims=(Equal(entry, body),),
         )
     target = found.index_equation.target
     yield Step(
-        f"detail-{found.equation.target.name}-contracted",
-        ("Differentiated and contracted",),
-        "Kronecker deltas",
+        f"detail-{result}-contracted",
+        ("The brackets used up",),
+        "contraction",
         (
-            "An entry depends on itself alone: each derivative of an entry by an entry is a product of Kronecker deltas, ",
-            "and each delta uses up one sum.",
+            "Multiplied by what flows back to the stage and summed over its entries, each bracket fixes one index of a sum.",
         ),
         target,
         found.index_equation.value,
         (Line((target, found.index_equation.value)),),
+        claims=(_claim(found, loss, in_indices=True),),
     )
+
+
+def _apart(symbols: Sequence[sp.Symbol], taken: set[str]) -> list[tuple[sp.Symbol, str]]:
+    """Readable names for the indices one differentiates by, other than those of the stage."""
+    free = [letter for letter in "abcefgmpqr" if letter not in taken]
+    times = [letter for letter in "sτuw" if letter not in taken]
+    named: list[tuple[sp.Symbol, str]] = []
+    for symbol in symbols:
+        source = times if symbol.name in taken and symbol.name not in "ijklmnop" else free
+        named.append((symbol, source.pop(0)))
+    return named
 
 
 # The recursion of a named adjoint ----------------------------------------------------------------------------------------------------
@@ -262,7 +323,9 @@ def recursion_steps(found: Adjoint, walk: Walk, loss: str) -> list[Step]:
                 f"recursion-{found.array.name}",
                 ("The recursion for ", found.equation.target),
                 "substitution",
-                ("Put what flows back to the function's value into it; the sequence is now walked from its end to its beginning.",),
+                (
+                    "Put what flows back to the function's value into it; the sequence is now walked from its end to its beginning.",
+                ),
                 found.equation.value,
                 recursion,
                 lines,
@@ -271,7 +334,11 @@ def recursion_steps(found: Adjoint, walk: Walk, loss: str) -> list[Step]:
         )
     base = recursion
     sloped = with_slopes(base, walk.forward, walk.scope)
-    slopes = list(dict.fromkeys(node for node in ast.walk(found.equation.value) if isinstance(node, ast.Apply) and node.order == 1))
+    slopes = list(
+        dict.fromkeys(
+            node for node in ast.walk(found.equation.value) if isinstance(node, ast.Apply) and node.order == 1
+        )
+    )
     known = [(slope, with_slopes(slope, walk.forward, walk.scope)) for slope in slopes]
     known = [(slope, value) for slope, value in known if value != slope]
     if known and sloped != base:
@@ -299,7 +366,11 @@ def _slope_reason(known: Sequence[tuple[Expression, Expression]], walk: Walk) ->
         assert isinstance(slope, ast.Apply)
         name = dict(walk.forward.functions).get(slope.function, slope.function)
         row = FUNCTIONS[name]
-        words.append(f"{'' if not words else ' '}Here {slope.function} is {name}" if slope.function != name else f"The slope of {name}")
+        words.append(
+            f"{'' if not words else ' '}Here {slope.function} is {name}"
+            if slope.function != name
+            else f"The slope of {name}"
+        )
         words.append(f": {row.source}{'; ' + row.kink if row.kink else ''}.")
     return ("".join(str(word) for word in words),)
 
@@ -319,13 +390,19 @@ def _recursion_lines(found: Adjoint, walk: Walk, sloped: bool = False) -> tuple[
 
 
 def _inlined_cases(found: Adjoint, walk: Walk) -> list[tuple[Case, Expression, tuple[Access, ...]]]:
-    told = cases(replace(found.equation, value=inlined(found.equation.value, walk, {found.equation.target.name})), walk.scope)
-    if len(told.cases) > 1 or not any(isinstance(node, ast.Guard) for case in told.cases for node in ast.walk(case.value)):
+    told = cases(
+        replace(found.equation, value=inlined(found.equation.value, walk, {found.equation.target.name})), walk.scope
+    )
+    if len(told.cases) > 1 or not any(
+        isinstance(node, ast.Guard) for case in told.cases for node in ast.walk(case.value)
+    ):
         return [(case, case.value, told.zero_beyond) for case in told.cases]
     # Conditions inside a product: δ = f' ⊙ ([t = T] … + [t < T] …). Take the stretches of the sum inside.
     inner = next(a for a in walk.adjoints if a.equation.target.name in _read(found, walk))
     result = []
-    inside = cases(replace(inner.equation, value=inlined(inner.equation.value, walk, {inner.equation.target.name})), walk.scope)
+    inside = cases(
+        replace(inner.equation, value=inlined(inner.equation.value, walk, {inner.equation.target.name})), walk.scope
+    )
     for case in inside.cases:
         at = {} if case.index is None or not case.is_point else {case.index: case.lower}
         whole = ast.substitute_indices(found.equation.value, at)
@@ -333,12 +410,16 @@ def _inlined_cases(found: Adjoint, walk: Walk) -> list[tuple[Case, Expression, t
         value = tidy(_put(whole, placed, case.value), walk.scope)
         target = ast.substitute_indices(found.equation.target, at)
         assert isinstance(target, Access)
-        result.append((replace(case, target=target), inlined(value, walk, {found.equation.target.name}), inside.zero_beyond))
+        result.append(
+            (replace(case, target=target), inlined(value, walk, {found.equation.target.name}), inside.zero_beyond)
+        )
     return result
 
 
 def _read(found: Adjoint, walk: Walk) -> set[str]:
-    return {n.name for n in ast.walk(found.equation.value) if isinstance(n, Access) and n.name in set(walk.names.values())}
+    return {
+        n.name for n in ast.walk(found.equation.value) if isinstance(n, Access) and n.name in set(walk.names.values())
+    }
 
 
 def _put(expression: Expression, old: Expression, new: Expression) -> Expression:
@@ -350,12 +431,25 @@ def _put(expression: Expression, old: Expression, new: Expression) -> Expression
 def inlined(expression: Expression, walk: Walk, kept: Iterable[str] = ()) -> Expression:
     """``expression`` with the unnamed adjoints (∂ℓ/∂h) replaced by what they are; δ's keep their names."""
     stay = set(kept)
-    table = {a.equation.target.name: a for a in walk.adjoints if not a.equation.target.name.startswith("delta_") and a.has_matrix_form}
+    table = {
+        a.equation.target.name: a
+        for a in walk.adjoints
+        if not a.equation.target.name.startswith("delta_") and a.has_matrix_form
+    }
 
     def visit(node: Expression) -> Expression:
         if isinstance(node, Access) and node.name in table and node.name not in stay and not node.subscripts:
             found = table[node.name].equation
-            moved = ast.substitute_indices(found.value, dict(zip((s for s in found.target.superscripts if isinstance(s, sp.Symbol)), node.superscripts, strict=False)))
+            moved = ast.substitute_indices(
+                found.value,
+                dict(
+                    zip(
+                        (s for s in found.target.superscripts if isinstance(s, sp.Symbol)),
+                        node.superscripts,
+                        strict=False,
+                    )
+                ),
+            )
             return visit(_decided(moved, free_indices(node)))
         return ast.map_children(visit, node)
 
@@ -379,11 +473,13 @@ def _decided(expression: Expression, free: frozenset[sp.Symbol]) -> Expression:
 
 def _always(condition: ast.Condition) -> bool:
     return isinstance(condition, ast.Within) and bool(
-        sp.expand(condition.value - condition.lower).is_nonnegative and sp.expand(condition.upper - condition.value).is_nonnegative
+        sp.expand(condition.value - condition.lower).is_nonnegative
+        and sp.expand(condition.upper - condition.value).is_nonnegative
     )
 
 
 def _never(condition: ast.Condition) -> bool:
     return isinstance(condition, ast.Within) and bool(
-        sp.expand(condition.value - condition.lower).is_negative or sp.expand(condition.upper - condition.value).is_negative
+        sp.expand(condition.value - condition.lower).is_negative
+        or sp.expand(condition.upper - condition.value).is_negative
     )

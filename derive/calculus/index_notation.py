@@ -121,7 +121,9 @@ def as_matrix(node: Expression, scope: Scope) -> tuple[EntryOf, tuple[Integer, I
     return (lambda i, j: entry(node, (i, j), scope)), (shape[0], shape[1])
 
 
-def _times(left: tuple[EntryOf, tuple[Integer, Integer]], right: tuple[EntryOf, tuple[Integer, Integer]]) -> tuple[EntryOf, tuple[Integer, Integer]]:
+def _times(
+    left: tuple[EntryOf, tuple[Integer, Integer]], right: tuple[EntryOf, tuple[Integer, Integer]]
+) -> tuple[EntryOf, tuple[Integer, Integer]]:
     (a, (rows, inner)), (b, (_, columns)) = left, right
     if inner == 1:
         return (lambda i, j: a(i, sp.Integer(0)) * b(sp.Integer(0), j)), (rows, columns)
@@ -142,7 +144,9 @@ def _product(node: ast.Product, indices: tuple[Integer, ...], scope: Scope) -> s
     if len(arrays) == 1:
         return scale * entry(arrays[0], indices, scope)
     # From the right, so that A B x becomes Σ_j A_ij (Σ_k B_jk x_k) and not a product of matrices first.
-    function, (rows, columns) = reduce(lambda right, left: _times(left, right), (as_matrix(a, scope) for a in reversed(arrays)))
+    function, (rows, columns) = reduce(
+        lambda right, left: _times(left, right), (as_matrix(a, scope) for a in reversed(arrays))
+    )
     shape = shape_of(node, scope)
     at = {0: (sp.Integer(0), sp.Integer(0)), 1: (*indices, sp.Integer(0)), 2: indices}[len(shape)]
     return scale * function(*at)

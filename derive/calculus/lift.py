@@ -123,7 +123,7 @@ def _superscript_indices(term: Term, scope: Scope) -> set[sp.Symbol]:
 
 
 def _require_whole_ranges(term: Term, tensor: frozenset[sp.Symbol], scope: Scope) -> None:
-    """Every subscript node runs over the whole axis it indexes and no condition cuts it."""
+    """Every subscript node runs over the whole axis it indexes, no condition cuts it, and it stands in no superscript."""
     for condition in term.conditions:
         if any(_mentions(condition, symbol) for symbol in tensor):
             raise NotAMatrix
@@ -131,6 +131,8 @@ def _require_whole_ranges(term: Term, tensor: frozenset[sp.Symbol], scope: Scope
     for factor in term.factors:
         for indexed in factor.atoms(sp.Indexed):
             item = entry_of(indexed, scope)
+            if any(position.free_symbols & tensor for position in item.superscripts):
+                raise NotAMatrix
             for position, extent in zip(item.subscripts, scope[item.name].shape, strict=True):
                 if position in bounds and position in tensor:
                     bound = bounds[position]

@@ -74,7 +74,10 @@ def linearised(program: Program, group: Sequence[str], scope: Scope) -> Linearis
             local, source, whole = _stage(equations[name], group, lags, scope)
         except NotAMatrix:
             return None
-        local = {part: _named_diagonals(matrix, time, definitions, declarations, scope, group) for part, matrix in local.items()}
+        local = {
+            part: _named_diagonals(matrix, time, definitions, declarations, scope, group)
+            for part, matrix in local.items()
+        }
         scope = {**scope, **declarations}
         rows: dict[Part, list[Expression]] = {}
         added = [source] if source is not None else []
@@ -211,10 +214,14 @@ def _named_diagonals(
             (access,) = [node for node in ast.walk(matrix.vector) if isinstance(node, Access)][:1]
             name = _jacobian_name(access.name, scope, declarations)
             extent = scope[access.name].shape[0]
-            declarations[name] = Declaration(name, "defined", (extent, extent), scope[access.name].superscripts, DIAGONAL)
+            declarations[name] = Declaration(
+                name, "defined", (extent, extent), scope[access.name].superscripts, DIAGONAL
+            )
             definitions[matrix] = Equation(Access(name, (time,)), matrix, scope[access.name].superscripts)
         return definitions[matrix].target
-    return ast.map_children(lambda child: _named_diagonals(child, time, definitions, declarations, scope, group), matrix)
+    return ast.map_children(
+        lambda child: _named_diagonals(child, time, definitions, declarations, scope, group), matrix
+    )
 
 
 def _is_slope(vector: Expression) -> bool:
@@ -224,7 +231,11 @@ def _is_slope(vector: Expression) -> bool:
 def _jacobian_name(array: str, scope: Scope, declared: Mapping[str, Declaration]) -> str:
     alone = sum(1 for name in scope if name == "z" or name.startswith("z")) == 1
     wishes = ("J",) if alone and array.startswith("z") else ()
-    return next(n for n in (*wishes, f"J_{array.removeprefix('z_')}", f"J_{array}_slope") if n not in scope and n not in declared)
+    return next(
+        n
+        for n in (*wishes, f"J_{array.removeprefix('z_')}", f"J_{array}_slope")
+        if n not in scope and n not in declared
+    )
 
 
 def _named_differential(change: Expression, definitions: Mapping[Expression, Equation], scope: Scope) -> Expression:
@@ -291,10 +302,14 @@ def _nothing(scope: Scope, row: str, column: str) -> Expression:
     return ast.Filled(0, (above[0] if above else sp.Integer(1), beside[0] if beside else sp.Integer(1)))
 
 
-def product_of_steps(factor: Expression, time: sp.Symbol, last: Integer, first: Integer, bound: str = "j") -> ast.OrderedProduct:
+def product_of_steps(
+    factor: Expression, time: sp.Symbol, last: Integer, first: Integer, bound: str = "j"
+) -> ast.OrderedProduct:
     """factor(last) · factor(last - 1) ⋯ factor(first + 1)."""
     taken = free_indices(factor) | {s for end in (last, first) for s in sp.sympify(end).free_symbols}
-    name = next(letter for letter in (bound, "i", "s", "r", "m", "q") if index(letter) not in taken or index(letter) == time)
+    name = next(
+        letter for letter in (bound, "i", "s", "r", "m", "q") if index(letter) not in taken or index(letter) == time
+    )
     body = ast.substitute_indices(factor, {time: index(name)})
     return ast.OrderedProduct(index(name), sp.sympify(last), sp.expand(first + 1), body, descending=True)
 
@@ -315,7 +330,9 @@ def transposed(matrix: Expression, scope: Scope) -> Expression:
         case ast.Negative(operand=operand):
             return ast.Negative(transposed(operand, scope))
         case ast.Block(rows=rows):
-            return ast.Block(tuple(tuple(transposed(entry, scope) for entry in column) for column in zip(*rows, strict=True)))
+            return ast.Block(
+                tuple(tuple(transposed(entry, scope) for entry in column) for column in zip(*rows, strict=True))
+            )
         case Access(name=name) if is_diagonal(name, scope):
             return matrix
         case _:

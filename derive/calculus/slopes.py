@@ -44,7 +44,9 @@ def _shift(equation: Equation, expression: Expression) -> Access | None:
         return None
     if equation.value.function != expression.function or expression.order != equation.value.order:
         return None
-    at = dict(zip((*pattern.superscripts, *pattern.subscripts), (*subject.superscripts, *subject.subscripts), strict=False))
+    at = dict(
+        zip((*pattern.superscripts, *pattern.subscripts), (*subject.superscripts, *subject.subscripts), strict=False)
+    )
     if not all(isinstance(key, sp.Symbol) for key in at) or len(pattern.subscripts) != len(subject.subscripts):
         # A whole-array subject may still be an entry of a whole-array pattern.
         if pattern.subscripts or not subject.subscripts or equation.target.subscripts:
@@ -74,14 +76,22 @@ def written_out(slope: sp.Expr, argument: Expression, value: Expression, scope: 
             case sp.Rational():
                 return ast.Number(Fraction(int(formula.p), int(formula.q)))
             case sp.Add():
-                numbers_first = sorted(formula.args, key=lambda term: (not term.is_number, term.could_extract_minus_sign(), str(term)))
+                numbers_first = sorted(
+                    formula.args, key=lambda term: (not term.is_number, term.could_extract_minus_sign(), str(term))
+                )
                 return ast.Add(tuple(convert(term) for term in numbers_first))
             case sp.Mul():
                 coefficient, factors = formula.as_coeff_mul()
                 below = [factor**-1 for factor in factors if factor.as_base_exp()[1].is_negative]
                 above = [factor for factor in factors if not factor.as_base_exp()[1].is_negative]
                 parts = sorted(above, key=lambda factor: (factor.is_Add, str(factor)))
-                body = convert(parts[0]) if len(parts) == 1 else times(tuple(convert(part) for part in parts)) if parts else ast.ONE
+                body = (
+                    convert(parts[0])
+                    if len(parts) == 1
+                    else times(tuple(convert(part) for part in parts))
+                    if parts
+                    else ast.ONE
+                )
                 number = convert(abs(coefficient)) if coefficient.is_Rational else ast.ONE
                 top = body if number == ast.ONE else ast.Product((number, body)) if body != ast.ONE else number
                 whole = ast.Quotient(top, convert(sp.Mul(*below))) if below else top

@@ -59,9 +59,11 @@ def split(program: Program) -> Program:
 
 
 def _is_compound(node: Expression) -> bool:
-    return isinstance(node, ast.Apply | ast.Call) and not all(
-        isinstance(child, Access) for child in ast.children(node)
-    ) and not (isinstance(node, ast.Call) and node.function in ("sum", "trace"))
+    return (
+        isinstance(node, ast.Apply | ast.Call)
+        and not all(isinstance(child, Access) for child in ast.children(node))
+        and not (isinstance(node, ast.Call) and node.function in ("sum", "trace"))
+    )
 
 
 def _arguments(value: Expression, ranges: tuple[Range, ...], target: str) -> Iterator[_Argument]:

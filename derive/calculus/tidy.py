@@ -55,7 +55,9 @@ def split_coefficient(expression: Expression) -> tuple[Fraction, Expression]:
         case ast.Product(factors=factors):
             coefficient, rest = Fraction(1), []
             for factor in factors:
-                part, body = split_coefficient(factor) if isinstance(factor, Number | ast.Negative) else (Fraction(1), factor)
+                part, body = (
+                    split_coefficient(factor) if isinstance(factor, Number | ast.Negative) else (Fraction(1), factor)
+                )
                 coefficient *= part
                 rest += [] if body == ONE else [body]
             return coefficient, ONE if not rest else rest[0] if len(rest) == 1 else ast.Product(tuple(rest))
@@ -98,7 +100,13 @@ def _product(node: ast.Product, scope: Scope) -> Expression:
         factors = [*visible, next(factor for factor in factors if isinstance(factor, ast.Identity))]
     scalars = [factor for factor in factors if not shape_of(factor, scope)]
     arrays = [factor for factor in factors if shape_of(factor, scope)]
-    scalars = [part for factor in scalars for part in (factor.factors if isinstance(factor, ast.Product) and not _is_row_times_column(factor, scope) else (factor,))]
+    scalars = [
+        part
+        for factor in scalars
+        for part in (
+            factor.factors if isinstance(factor, ast.Product) and not _is_row_times_column(factor, scope) else (factor,)
+        )
+    ]
     negative = sum(isinstance(factor, ast.Negative) for factor in (*scalars, *arrays)) % 2
     plain = [factor.operand if isinstance(factor, ast.Negative) else factor for factor in (*scalars, *arrays)]
     coefficient, body = split_coefficient(ast.Product(tuple(plain)))
@@ -123,7 +131,9 @@ def _hadamard(node: ast.Hadamard, scope: Scope) -> Expression:
             case ast.Negative(operand=operand):
                 scalars.append(ast.Negative(ONE))
                 arrays.append(operand)
-            case ast.Product(factors=parts) if any(not shape_of(part, scope) for part in parts) and shape_of(factor, scope):
+            case ast.Product(factors=parts) if any(not shape_of(part, scope) for part in parts) and shape_of(
+                factor, scope
+            ):
                 scalars += [part for part in parts if not shape_of(part, scope)]
                 rest = tuple(part for part in parts if shape_of(part, scope))
                 arrays.append(rest[0] if len(rest) == 1 else ast.Product(rest))

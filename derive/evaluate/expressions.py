@@ -43,7 +43,7 @@ from derive.language.expression import (
     Transpose,
     Vectorised,
     children,
-)
+)  # fmt: skip
 from derive.language.functions import ARRAY_FUNCTIONS
 from derive.language.shapes import Arrays, combine, multiplied
 from derive.language.system import Shape

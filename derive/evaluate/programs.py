@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
@@ -12,11 +12,20 @@ import numpy as np
 from derive.evaluate.elementwise import Array
 from derive.evaluate.expressions import Position, Scope, entry, shapes_in, value, written
 from derive.evaluate.integers import EvaluationError, integer
-from derive.language.expression import Access, Expression, Integer, index
-from derive.language.system import Declaration, Program, Range, Shape
+from derive.evaluate.positions import (
+    Results,
+    access_of,
+    at,
+    choices,
+    free_ranges,
+    input_shape,
+    inputs,
+    matched,
+    steps_of,
+)
+from derive.language.expression import Expression
+from derive.language.system import Declaration, Program, Shape
 
-Results = dict[tuple[str, Position], Array]
-"""Every value of a program: the array called name at its superscripts; an array without superscripts has ()."""
 Key = tuple[str, Position, Position]
 """A name, its superscripts and, in index form, the subscripts of one entry."""
 
@@ -52,8 +61,8 @@ def run(
 
     ``values`` holds an array for each input: superscripts lead, position 0 being the lower end of their range. A start
     ``h^0`` may be given instead of its default. ``functions`` binds opaque functions to rows of FUNCTIONS and prevails
-    over the program's bindings. ``fixed`` gives single values by name and superscripts in place of their equations, so that
-    what follows from them can be seen: ``{("h", (2,)): changed}``.
+    over the program's bindings. ``fixed`` gives single values, ``{("h", (2,)): changed}``, in place of their equations,
+    so that what follows from a change can be seen.
     """
     missing = [symbol.name for symbol in program.sizes if symbol.name not in sizes]
     if missing:
@@ -71,46 +80,11 @@ def run(
     targets = [(start.access, ()) for start in program.starts]
     targets += [(equation.target, equation.ranges) for equation in program.equations]
     for access, ranges in targets:
-        for bound in _bindings(_free_ranges(program, access, sizes, ranges), sizes):
-            _make(session, (access.name, _at(access.superscripts, bound), ()))
+        for bound in choices(free_ranges(program, access, sizes, ranges), sizes):
+            _make(session, (access.name, at(access.superscripts, bound), ()))
     return {
         (name, superscripts): array for (name, superscripts, entries), array in session.known.items() if not entries
     }
-
-
-def inputs(program: Program) -> tuple[str, ...]:
-    """The keys that ``run`` needs: arrays without an equation, then starts without a default."""
-    defined = {equation.target.name for equation in program.equations}
-    arrays = tuple(item.name for item in program.declarations if item.name not in defined)
-    return arrays + tuple(start.key for start in program.starts if start.value is None)
-
-
-def input_shape(program: Program, key: str, sizes: Mapping[str, int]) -> Position:
-    """The shape of the array that a caller gives for ``key``: superscripts lead, then the shape of one value.
-
-    >>> t, T, n = sp.symbols("t T n")
-    >>> h = Declaration("h", "given", (n,), (Range(t, sp.Integer(0), T),))
-    >>> input_shape(Program((T, n), (h,), (), ()), "h", {"T": 5, "n": 2})
-    (6, 2)
-    """
-    access = access_of(program, key)
-    leading = [len(_steps(item, sizes)) for item in _free_ranges(program, access, sizes)]
-    return (*leading, *_at(program.declaration(access.name).shape, sizes))
-
-
-def gather(program: Program, results: Results, access: Access, sizes: Mapping[str, int], numbers: Any = np) -> Array:
-    """``access`` at the superscripts it fixes; those left as an index run over their range and lead the shape."""
-    free = _free_ranges(program, access, sizes)
-    arrays = [results[access.name, _at(access.superscripts, bound)] for bound in _bindings(free, sizes)]
-    shape = (*(len(_steps(item, sizes)) for item in free), *_at(program.declaration(access.name).shape, sizes))
-    if not free:
-        return arrays[0]
-    return numbers.reshape(numbers.stack(arrays), shape) if arrays else numbers.zeros(shape)
-
-
-def stacked(program: Program, results: Results, name: str, sizes: Mapping[str, int], numbers: Any = np) -> Array:
-    """All values of ``name`` over its declared range as one array, superscripts leading."""
-    return gather(program, results, _whole_range(program.declaration(name)), sizes, numbers)
 
 
 def scope_at(
@@ -137,69 +111,9 @@ def scope_at(
     return Scope(read, shape, session.integers, session.functions, numbers)
 
 
-# Positions ------------------------------------------------------------------------------------------------------------
-
-
-def _whole_range(declaration: Declaration) -> Access:
-    return Access(declaration.name, tuple(item.index for item in declaration.superscripts))
-
-
-def access_of(program: Program, key: str) -> Access:
-    """The array that the caller's ``key`` stands for: ``x`` over all its superscripts, ``h^0`` at its own."""
-    starts = {start.key: start.access for start in program.starts}
-    return starts[key] if key in starts else _whole_range(program.declaration(key))
-
-
-def _free_ranges(
-    program: Program, access: Access, sizes: Mapping[str, int], ranges: tuple[Range, ...] = ()
-) -> list[Range]:
-    """The ranges of the indices in the superscripts of ``access``: its equation's, else the declared ones."""
-    own = {item.index.name: item for item in ranges}
-    found: dict[str, Range] = {}
-    for superscript, declared in zip(access.superscripts, program.declaration(access.name).superscripts, strict=True):
-        for name in sorted(str(symbol) for symbol in superscript.free_symbols):
-            if name not in sizes:
-                found.setdefault(name, own.get(name, Range(index(name), declared.lower, declared.upper)))
-    return list(found.values())
-
-
-def _steps(item: Range, integers: Mapping[str, int]) -> range:
-    return range(integer(item.lower, integers), integer(item.upper, integers) + 1)
-
-
-def _bindings(ranges: list[Range], integers: Mapping[str, int]) -> Iterator[dict[str, int]]:
-    """``integers`` with every choice of the indices in ``ranges``, the last running fastest."""
-    if not ranges:
-        yield dict(integers)
-        return
-    for step in _steps(ranges[0], integers):
-        yield from _bindings(ranges[1:], {**integers, ranges[0].index.name: step})
-
-
-def _at(expressions: tuple[Integer, ...], integers: Mapping[str, int]) -> Position:
-    return tuple(integer(expression, integers) for expression in expressions)
-
-
-def _matched(
-    patterns: tuple[Integer, ...], places: Position, ranges: tuple[Range, ...], integers: Mapping[str, int]
-) -> dict[str, int] | None:
-    """The index values in ``ranges`` that turn ``patterns``, affine in one index each, into ``places``, if any."""
-    bound = dict(integers)
-    for pattern, place in zip(patterns, places, strict=True):
-        unknown = [str(symbol) for symbol in pattern.free_symbols if str(symbol) not in bound]
-        if len(unknown) > 1:
-            raise EvaluationError(f"{pattern} on the left of an equation mentions several indices")
-        if unknown:
-            constant, next_one = (integer(pattern, {**bound, unknown[0]: step}) for step in (0, 1))
-            bound[unknown[0]] = (place - constant) // (next_one - constant)
-        if integer(pattern, bound) != place:
-            return None
-    return bound if all(bound[item.index.name] in _steps(item, bound) for item in ranges) else None
-
-
 def _is_declared(session: _Session, name: str, superscripts: Position) -> bool:
     ranges = session.declarations[name].superscripts
-    return all(place in _steps(item, session.integers) for item, place in zip(ranges, superscripts, strict=True))
+    return all(place in steps_of(item, session.integers) for item, place in zip(ranges, superscripts, strict=True))
 
 
 # Values ---------------------------------------------------------------------------------------------------------------
@@ -219,10 +133,10 @@ def _take(session: _Session, values: Mapping[str, Array]) -> None:
         if found != shape:
             raise EvaluationError(f"{key} must have shape {shape}, got {found}")
         access = access_of(program, key)
-        free = _free_ranges(program, access, sizes)
-        for bound in _bindings(free, sizes):
+        free = free_ranges(program, access, sizes)
+        for bound in choices(free, sizes):
             place = tuple(bound[item.index.name] - integer(item.lower, sizes) for item in free)
-            session.known[access.name, _at(access.superscripts, bound), ()] = array[place] if place else array
+            session.known[access.name, at(access.superscripts, bound), ()] = array[place] if place else array
 
 
 def _make(session: _Session, key: Key) -> None:
@@ -245,7 +159,7 @@ def _made(session: _Session, key: Key) -> Array:
     name, superscripts, subscripts = key
     for start in session.program.starts:
         if start.access.name == name and start.value is not None and not subscripts:
-            bound = _matched(start.access.superscripts, superscripts, (), session.integers)
+            bound = matched(start.access.superscripts, superscripts, (), session.integers)
             if bound is not None:
                 return _evaluated(session, start.value, bound, key)
     entrywise = False
@@ -253,7 +167,7 @@ def _made(session: _Session, key: Key) -> Array:
         target = equation.target
         if target.name == name and len(target.subscripts) == len(subscripts):
             patterns = target.superscripts + target.subscripts
-            bound = _matched(patterns, superscripts + subscripts, equation.ranges, session.integers)
+            bound = matched(patterns, superscripts + subscripts, equation.ranges, session.integers)
             if bound is not None:
                 return _evaluated(session, equation.value, bound, key)
         entrywise = entrywise or (target.name == name and bool(target.subscripts))
@@ -309,4 +223,4 @@ def _read(session: _Session, key: Key) -> Array:
 
 
 def _shape(session: _Session, key: Key) -> Position:
-    return () if key[2] else _at(session.declarations[key[0]].shape, session.integers)
+    return () if key[2] else at(session.declarations[key[0]].shape, session.integers)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from derive.evaluate.integers import EvaluationError, integer
-from derive.evaluate.programs import input_shape, inputs, run
+from derive.evaluate.positions import input_shape, inputs
+from derive.evaluate.programs import run
 from derive.language.expression import Access, Apply, Expression, walk
 from derive.language.functions import FUNCTIONS
 from derive.language.system import Program

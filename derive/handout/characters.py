@@ -40,14 +40,22 @@ LATEX_UNICODE = {
     "⌈": r"\ensuremath{\lceil}", "⌉": r"\ensuremath{\rceil}", "‖": r"\ensuremath{\Vert}", "ℓ": r"\ensuremath{\ell}",
     "√": r"\ensuremath{\surd}", "∑": r"\ensuremath{\sum}", "∏": r"\ensuremath{\prod}", "∫": r"\ensuremath{\int}",
     "·": r"\textperiodcentered{}", "×": r"\texttimes{}", "−": r"\ensuremath{-}", "′": r"\ensuremath{'}",
-    "ŷ": r"\^{y}", "ℝ": r"\ensuremath{\mathbb{R}}", "𝔼": r"\ensuremath{\mathbb{E}}", "∎": r"\ensuremath{\blacksquare}",
+    "¹": r"\textonesuperior{}", "²": r"\texttwosuperior{}", "³": r"\textthreesuperior{}", "°": r"\textdegree{}",
+    "±": r"\textpm{}", "§": r"\S{}", "©": r"\textcopyright{}", "¬": r"\textlnot{}", "«": r"\guillemotleft{}",
+    "»": r"\guillemotright{}", "¿": r"\textquestiondown{}", "¡": r"\textexclamdown{}", "½": r"\textonehalf{}",
+    "¼": r"\textonequarter{}", "¾": r"\textthreequarters{}", "µ": r"\textmu{}", "ß": r"\ss{}", "æ": r"\ae{}",
+    "Æ": r"\AE{}", "œ": r"\oe{}", "Œ": r"\OE{}", "ø": r"\o{}", "Ø": r"\O{}", "ł": r"\l{}", "Ł": r"\L{}",
+    "đ": r"\dj{}", "Đ": r"\DJ{}", "ð": r"\dh{}", "þ": r"\th{}", "Þ": r"\TH{}", "ı": r"\i{}", "ℝ": r"\ensuremath{\mathbb{R}}", "𝔼": r"\ensuremath{\mathbb{E}}", "∎": r"\ensuremath{\blacksquare}",
     **{sign.character: rf"\ensuremath{{{sign.latex}}}" for sign in OPERATORS.values()
        if not sign.character.isascii() and sign.character != "…"},
     **{character: rf"\ensuremath{{{command}}}" for command, character in GREEK.values()},
     **{shown: rf"\textsuperscript{{{plain}}}" for plain, shown in SUPERSCRIPTS.items() if ord(shown) > 0xFF},
     **{shown: rf"\textsubscript{{{plain}}}" for plain, shown in SUBSCRIPTS.items()},
 }  # fmt: skip
-LATEX_LETTERS = frozenset(chr(code) for code in range(0xA1, 0x180) if code not in (0xAD, 0x149, 0x17F))
+LATEX_ACCENTS = {
+    "\u0300": "`", "\u0301": "'", "\u0302": "^", "\u0303": "~", "\u0304": "=", "\u0306": "u", "\u0307": ".",
+    "\u0308": '"', "\u030a": "r", "\u030b": "H", "\u030c": "v", "\u0327": "c", "\u0328": "k",
+}  # fmt: skip
 
 
 def code_point(character: str) -> str:
@@ -84,13 +92,16 @@ def typst_string(text: str) -> str:
 
 
 def latex_character(character: str) -> str:
-    """One character as LaTeX text."""
+    """One character as LaTeX text in ASCII; an accented letter as its letter with an accent."""
     if character in LATEX_SPECIAL:
         return LATEX_SPECIAL[character]
     if character in LATEX_UNICODE:
         return LATEX_UNICODE[character]
-    if " " <= character <= "~" or character in LATEX_LETTERS:
+    if " " <= character <= "~":
         return character
+    parts = unicodedata.normalize("NFD", character)
+    if len(parts) == 2 and parts[0].isascii() and parts[1] in LATEX_ACCENTS:
+        return f"\\{LATEX_ACCENTS[parts[1]]}{{{parts[0]}}}"
     return code_point(character)
 
 

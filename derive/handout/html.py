@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 from importlib import resources
-from typing import assert_never
+from typing import assert_never, cast
 
 from .blocks import (
     AnswerKey, Block, Chain, CodeText, Display, Document, Emphasised, EvidenceTable, Exercises, Figure, Heading, Inline,
@@ -17,7 +17,7 @@ from .characters import html_text, legal, one_line
 from .drawing import svg_text
 from .editions import prepared
 from .evidence_table import as_table
-from .formula import Formula, Operator, row
+from .formula import NODES, Formula, Operator, row
 from .furniture import ANSWERS, DETAILS, EDITIONS, footer, points_text
 from .mathml import mathml
 from .numbering import Number, Numbers, badge
@@ -101,7 +101,16 @@ class _Writer:
         return f'<nav aria-label="Contents"><ol>{links}</ol></nav>'
 
     def inlines(self, inlines: Inlines) -> str:
-        return "".join(self.inline(inline) for inline in inlines)
+        """The inlines; a mark of punctuation stays on the line of the formula before it."""
+        written = ""
+        for i, inline in enumerate(inlines):
+            text = self.inline(inline)
+            if i and isinstance(inline, str) and text[:1] in tuple(",.;:)") and isinstance(inlines[i - 1], NODES):
+                formula = mathml(cast(Formula, inlines[i - 1]))
+                written = f'{written.removesuffix(formula)}<span class="kept">{formula}{text[0]}</span>'
+                text = text[1:]
+            written += text
+        return written
 
     def inline(self, inline: Inline) -> str:
         if isinstance(inline, str):

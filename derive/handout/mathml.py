@@ -46,8 +46,9 @@ def _print(node: Formula, script: bool) -> str:
         case Fraction(numerator, denominator):
             return f"<mfrac>{_print(numerator, script)}{_print(denominator, script)}</mfrac>"
         case Fence(left, body, right, grow):
-            opening = _delimiter(LEFT[left].character, "prefix", grow)
-            return f"<mrow>{opening}{_print(body, script)}{_delimiter(RIGHT[right].character, 'postfix', grow)}</mrow>"
+            stretch = grow and _is_tall(body)  # a stretchy sign that need not stretch is set too wide by browsers
+            opening, closing = _delimiter(LEFT[left].character, "prefix", stretch), RIGHT[right].character
+            return f"<mrow>{opening}{_print(body, script)}{_delimiter(closing, 'postfix', stretch)}</mrow>"
         case Underbrace(body, note):
             brace = _mo("⏟", "postfix", ' stretchy="true"')
             return f'<munder><munder accentunder="true">{_print(body, script)}{brace}</munder>{_print(note, True)}</munder>'
@@ -79,6 +80,23 @@ def _mo(text: str, form: str, attributes: str = "", before: str = "0", after: st
 
 def _delimiter(character: str, form: str, grow: bool) -> str:
     return _mo(character, form, f' fence="true" stretchy="{str(grow).lower()}"') if character else ""
+
+
+def _is_tall(node: Formula) -> bool:
+    """The formula is higher than a parenthesis of the size of the text."""
+    match node:
+        case Fraction() | Matrix() | Cases() | Aligned() | Underbrace() | Boxed():
+            return True
+        case Big(_, lower, upper):
+            return lower is not None or upper is not None
+        case Row(items):
+            return any(_is_tall(item) for item in items)
+        case Scripts(base) | Accent(_, base) | Prime(base):
+            return _is_tall(base)
+        case Fence(body=body) | Emphasis(body=body) | Scaled(body):
+            return _is_tall(body)
+        case _:
+            return False
 
 
 def _identifier(name: str) -> str:

@@ -9,7 +9,7 @@ from lark import Token, Tree
 from derive.language.errors import RangeError, ShapeMismatch
 from derive.language.expression import Access, Integer
 from derive.language.reading import Node
-from derive.language.scope import Scope, subscripts_of
+from derive.language.context import Context, subscripts_of
 from derive.language.shapes import describe
 from derive.language.whole import exponents, inside, whole
 
@@ -43,52 +43,72 @@ def access_parts(node: Node) -> Parts | None:
     return Parts(name, above, below) if node.data == "name" and isinstance(name, Token) else None
 
 
-def array_access(parts: Parts, node: Node, scope: Scope) -> Access | None:
+def array_access(parts: Parts, node: Node, context: Context) -> Access | None:
     """The access that ``parts`` stand for; None where the name is that of no array."""
     text = str(parts.name)
-    below = tuple(whole(part, scope) for part in parts.subscripts)
+    below = tuple(whole(part, context) for part in parts.subscripts)
     above: tuple[Integer, ...] = ()
     for part in parts.superscripts:
-        value, tail = _superscript(part, scope)
+        value, tail = _superscript(part, context)
         above += (value,)
         below += tail
-    name = scope.array(text, bool(above))
-    if name is None and "_" in text:
-        stem, _, tail = text.rpartition("_")
-        found = subscripts_of(tail, scope.integers)
-        name = scope.array(stem, bool(above)) if found is not None else None
-        below = (*(found or ()), *below)
-    if name is None:
+    found = _located(text, bool(above), context)
+    if found is None:
         return None
-    _check(name, text, above, below, node, scope)
-    return Access(name, above, below, span=scope.place(node))
+    name, first = found
+    below = (*first, *below)
+    _check(name, text, above, below, node, context)
+    return Access(name, above, below, span=context.place(node))
 
 
-def _superscript(node: Node, scope: Scope) -> tuple[Integer, tuple[Integer, ...]]:
+def runs_over_time(parts: Parts, context: Context) -> bool:
+    """The name is that of an array whose superscripts are steps, so that ^T above it is no transpose."""
+    found = _located(str(parts.name), True, context)
+    return found is not None and bool(context.superscripts[found[0]])
+
+
+def _located(text: str, has_superscripts: bool, context: Context) -> tuple[str, tuple[Integer, ...]] | None:
+    """The array called ``text`` and no subscripts, or the array before the underscore with the subscripts after it."""
+    name = context.array(text, has_superscripts)
+    stem, _, tail = text.rpartition("_")
+    if name is not None or not stem:
+        return None if name is None else (name, ())
+    name, found = context.array(stem, has_superscripts), subscripts_of(tail, context.integers)
+    return None if name is None or found is None else (name, found)
+
+
+def _superscript(node: Node, context: Context) -> tuple[Integer, tuple[Integer, ...]]:
     """z^t_i is read as z^t with the subscript i."""
     bare = inside(node)
-    if bare.data == "name" and "_" in (text := str(bare.children[0])) and text not in scope.integers:
+    if bare.data == "name" and "_" in (text := str(bare.children[0])) and text not in context.integers:
         stem, _, tail = text.partition("_")
-        found = subscripts_of(tail, scope.integers)
-        if stem in scope.integers and found is not None:
-            return scope.integers[stem], found
-    return whole(node, scope), ()
+        found = subscripts_of(tail, context.integers)
+        if stem in context.integers and found is not None:
+            return context.integers[stem], found
+    return whole(node, context), ()
 
 
-def _check(name: str, text: str, above: tuple[Integer, ...], below: tuple[Integer, ...], node: Node, scope: Scope) -> None:
-    ranges = scope.superscripts[name]
+def _check(
+    name: str, text: str, above: tuple[Integer, ...], below: tuple[Integer, ...], node: Node, context: Context
+) -> None:
+    ranges = context.superscripts[name]
     if len(above) != len(ranges):
         indices = ",".join(entry.index.name for entry in ranges)
         if not above:
-            raise RangeError(f"{text} has one value for each {indices}.", scope.place(node), f"Write {text}^{indices}, or the step you mean.")
+            raise RangeError(
+                f"{text} has one value for each {indices}.",
+                context.place(node),
+                f"Write {text}^{indices}, or the step you mean.",
+            )
         raise RangeError(
-            f"{text} has {len(ranges) or 'no'} superscript{'s' * (len(ranges) != 1)}, here stand {len(above)}.", scope.place(node)
+            f"{text} has {len(ranges) or 'no'} superscript{'s' * (len(ranges) != 1)}, here stand {len(above)}.",
+            context.place(node),
         )
-    shape = scope.arrays.shapes.get(name)
+    shape = context.arrays.shapes.get(name)
     if below and shape is not None and len(below) != len(shape):
         count = len(below)
         raise ShapeMismatch(
             f"{text} is {describe(shape)}, and {count} subscript{'s' * (count > 1)} do{'es' * (count == 1)} not pick an entry of it.",
-            scope.place(node),
+            context.place(node),
             f"Give {len(shape)} subscripts." if shape else "A number has no subscripts.",
         )

@@ -23,7 +23,11 @@ def least(value: Integer) -> int | None:
     shifted = sp.expand(value.xreplace({symbol: 1 + symbol for symbol in value.free_symbols if symbol.is_positive}))
     terms = shifted.as_coefficients_dict()
     # An index that is left over may have any sign.
-    if any(factor < 0 or not all(symbol.is_positive for symbol in term.free_symbols) for term, factor in terms.items() if term != 1):
+    if any(
+        factor < 0 or not all(symbol.is_positive for symbol in term.free_symbols)
+        for term, factor in terms.items()
+        if term != 1
+    ):
         return None
     if any(term.has(sp.floor, sp.Min, sp.Max) for term in terms):
         return None
@@ -82,7 +86,9 @@ class _Place:
 def bounded(program: Program, outside_is_zero: bool) -> Program:
     """``program`` with each access known to be inside; beyond an axis it is an error, or a guarded zero by convention."""
     declarations = {entry.name: entry for entry in program.declarations}
-    first = {name: _first(entry, program) for name, entry in declarations.items()}
+    given: dict[str, set[Integer]] = {name: set() for name in declarations}
+    for start in program.starts:
+        given[start.access.name] |= set(start.access.superscripts[:1])
 
     def visit(node: Expression, place: _Place) -> Expression:
         match node:
@@ -95,7 +101,7 @@ def bounded(program: Program, outside_is_zero: bool) -> Program:
                 return replace(node, body=visit(body, place.under(conditions)))
             case Access():
                 declaration = declarations[node.name]
-                _check_superscripts(node, declaration, first[node.name], place)
+                _check_superscripts(node, declaration, given[node.name], place)
                 return _checked_subscripts(node, declaration, place, outside_is_zero)
             case _:
                 return map_children(lambda child: visit(child, place), node)
@@ -110,18 +116,7 @@ def bounded(program: Program, outside_is_zero: bool) -> Program:
     return replace(program, equations=tuple(equations))
 
 
-def _first(declaration: Declaration, program: Program) -> Integer | None:
-    """The first step at which a one-index array has a value, its starts included."""
-    if len(declaration.superscripts) != 1:
-        return None
-    given = {start.access.superscripts[0] for start in program.starts if start.access.name == declaration.name}
-    lower = declaration.superscripts[0].lower
-    while lower - 1 in given:
-        lower = lower - 1
-    return lower
-
-
-def _check_superscripts(node: Access, declaration: Declaration, first: Integer | None, place: _Place) -> None:
+def _check_superscripts(node: Access, declaration: Declaration, given: set[Integer], place: _Place) -> None:
     if declaration.zero_outside:
         return
     for value, over in zip(node.superscripts, declaration.superscripts, strict=True):
@@ -129,8 +124,11 @@ def _check_superscripts(node: Access, declaration: Declaration, first: Integer |
         if ends is None:
             continue
         low, high = ends
-        if surely_negative(low - (over.lower if first is None else first)):
-            raise _too_early(node, declaration, over, low, place)
+        first = over.lower
+        while first - 1 in given:
+            first = first - 1
+        if surely_negative(low - first):
+            raise _too_early(node, declaration, over, low, place, given)
         if surely_negative(over.upper - high):
             raise _too_late(node, declaration, over, high, place)
 
@@ -143,18 +141,31 @@ def _shown(node: Access, value: Integer) -> str:
     return expression_source(Access(node.name, (value,)))
 
 
-def _too_early(node: Access, declaration: Declaration, over: Range, low: Integer, place: _Place) -> RangeError | MissingStart:
+def _too_early(
+    node: Access, declaration: Declaration, over: Range, low: Integer, place: _Place, given: set[Integer]
+) -> RangeError | MissingStart:
     written, needed = expression_source(node), _shown(node, low)
     span_of = f"{integer_source(over.lower)}..{integer_source(over.upper)}"
     if declaration.role != "defined":
         repair = f"Give {node.name}^{over.index} for {over.index} = {integer_source(low)}..{integer_source(over.upper)}, or let the loop begin later."
-        return RangeError(f"{_target(place)} needs {needed}, and {node.name} is given for {over.index} = {span_of}.", node.span, repair)
-    first = f" in its first step" if place.bounds else ""
+        return RangeError(
+            f"{_target(place)} needs {needed}, and {node.name} is given for {over.index} = {span_of}.",
+            node.span,
+            repair,
+        )
+    first = " in its first step" if place.bounds else ""
     message = f"{_target(place)} uses {written}, so{first} it needs {needed}, which no equation defines."
-    return MissingStart(message, node.span, f"Add a line: start {needed} = 0")
+    count = over.lower - low
+    steps = range(int(count)) if count.is_Integer and count < 6 else range(1)
+    missing = [low + step for step in steps if low + step not in given]
+    return MissingStart(
+        message, node.span, f"Add a line: start {', '.join(f'{_shown(node, step)} = 0' for step in missing)}"
+    )
 
 
-def _too_late(node: Access, declaration: Declaration, over: Range, high: Integer, place: _Place) -> RangeError | FutureUse:
+def _too_late(
+    node: Access, declaration: Declaration, over: Range, high: Integer, place: _Place
+) -> RangeError | FutureUse:
     needed = _shown(node, high)
     span_of = f"{over.index} = {integer_source(over.lower)}..{integer_source(over.upper)}"
     if declaration.role == "defined" and place.equation and place.equation.target.superscripts and place.bounds:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from derive.language.bounds import Bounds, bounded, extremes, surely_negative
 from derive.language.errors import CyclicStep, FutureUse, LossNotScalar, MissingLoss
-from derive.language.expression import Access, Expression, OrderedProduct, Sum, children
+from derive.language.expression import Access, Expression, OrderedProduct, Sum, children, walk
 from derive.language.printer import expression_source
 from derive.language.shapes import describe
 from derive.language.system import Equation, Program, System
@@ -25,7 +25,9 @@ def _check_loss(system: System) -> None:
     declaration = system.program.declaration(system.loss)
     name = system.loss
     if declaration.role != "defined":
-        raise MissingLoss(f"No equation defines {name}.", declaration.span, f"Add a line such as {name} = (yhat - y)^2 / 2.")
+        raise MissingLoss(
+            f"No equation defines {name}.", declaration.span, f"Add a line such as {name} = (yhat - y)^2 / 2."
+        )
     if declaration.superscripts:
         over = declaration.superscripts[0]
         repair = f"Add the whole: {name} = sum over {over.index} = {over.lower}..{over.upper} of {name}^{over.index}"
@@ -75,7 +77,16 @@ def _when(equation: Equation, access: Access, bounds: Bounds) -> int:
 def _check_order(program: Program) -> None:
     defined = {equation.target.name: equation for equation in program.equations}
     uses = {name: list(_uses(equation, defined)) for name, equation in defined.items()}
-    component = _components({name: [use.access.name for use in entries] for name, entries in uses.items()})
+    graph = {name: [use.access.name for use in entries] for name, entries in uses.items()}
+    first_values = [(start, node) for start in program.starts if start.value for node in walk(start.value)]
+    first_uses = [(start, node) for start, node in first_values if isinstance(node, Access) and node.name in defined]
+    for start, node in first_uses:
+        graph[start.access.name].append(node.name)
+    component = _components(graph)
+    for start, node in first_uses:
+        if component[start.access.name] == component[node.name]:
+            message = f"{start.key} needs {expression_source(node)}, which is computed from {start.key}."
+            raise CyclicStep(message, node.span, "Start from given or learned values.")
     for name, entries in uses.items():
         for use in entries:
             if use.when > 0 and component[name] == component[use.access.name]:

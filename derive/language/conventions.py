@@ -17,11 +17,15 @@ class Convention:
 
 
 CONVENTIONS: dict[str, Convention] = {
-    "gradient layout": Convention(("parameter", "transposed"), "a gradient has the shape of the parameter, or of its transpose"),
+    "gradient layout": Convention(
+        ("parameter", "transposed"), "a gradient has the shape of the parameter, or of its transpose"
+    ),
     "slope at kink": Convention(("0", "1/2", "1"), "the slope of relu and of other functions where they have a corner"),
     "ties": Convention(("first", "split", "all"), "which of several equal maxima receives the gradient"),
     "convolution": Convention(("cross-correlation", "flipped"), "whether the kernel is turned round"),
-    "gru variant": Convention(("reset before", "reset after"), "whether the reset gate acts before or after the matrix product"),
+    "gru variant": Convention(
+        ("reset before", "reset after"), "whether the reset gate acts before or after the matrix product"
+    ),
     "time": Convention(("superscript", "subscript"), "where the step is written"),
     "outside": Convention(("error", "zero"), "what an array is beyond its axes"),
 }
@@ -33,8 +37,12 @@ def convention(text: str, span: Span) -> tuple[str, str]:
     row = CONVENTIONS.get(name)
     if row is None:
         listed = f"The conventions are: {join_names(CONVENTIONS)}."
-        raise UnknownConvention(f"There is no convention called '{name}'.", span, did_you_mean(name, CONVENTIONS, listed))
+        raise UnknownConvention(
+            f"There is no convention called '{name}'.", span, did_you_mean(name, CONVENTIONS, listed)
+        )
     if value not in row.values:
         listed = join_names(row.values, "or")
-        raise UnknownConvention(f"'{name}' cannot be '{value}'.", span, did_you_mean(value, row.values, f"It is {listed}."))
+        raise UnknownConvention(
+            f"'{name}' cannot be '{value}'.", span, did_you_mean(value, row.values, f"It is {listed}.")
+        )
     return name, value

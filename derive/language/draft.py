@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import sympy as sp
 from lark import Token, Tree
 
 from derive.language.access import Parts, access_parts
 from derive.language.conventions import convention
-from derive.language.errors import BadSyntax, RedefinedName, TooLarge, UnknownFunction, did_you_mean
+from derive.language.errors import BadSyntax, RangeError, RedefinedName, TooLarge, UnknownFunction, did_you_mean
 from derive.language.expression import Integer, Span, size
 from derive.language.functions import FUNCTIONS
 from derive.language.lines import KEYWORDS, Source, Statement, at, expect_text
@@ -87,10 +87,31 @@ def drafted(source: Source, found: list[Statement]) -> Draft:
         SECTIONS[statement.keyword](draft, statement)
         draft.last = statement.span
         if len(draft.declared) + len(draft.equations) + len(draft.sizes) > MAX_ARRAYS:
-            raise TooLarge(f"There are more than {MAX_ARRAYS} arrays.", statement.span, "Split the system into smaller ones.")
+            raise TooLarge(
+                f"There are more than {MAX_ARRAYS} arrays.", statement.span, "Split the system into smaller ones."
+            )
     if draft.block is not None:
         raise BadSyntax("This loop is not closed.", draft.block_span, "Write end after its last equation.")
+    taken = {str(entry.target.children[0]) for entry in draft.declared} | {entry.name for entry in draft.equations}
+    draft.equations = [_with_subscripts(entry, taken, draft.sizes) for entry in draft.equations]
     return draft
+
+
+def _with_subscripts(entry: Written, taken: set[str], sizes: dict[str, Integer]) -> Written:
+    """z_i on the left is the entry i of z where the right side uses i as an index; otherwise z_i is a name."""
+    stem, _, tail = entry.name.rpartition("_")
+    words = {str(token) for token in entry.value.scan_values(lambda token: isinstance(token, Token))} - taken
+    letters = [tail] if tail in words else list(tail)
+    indices = words | {letter for word in words for letter in word.partition("_")[2]}
+    if (
+        not stem
+        or entry.target.subscripts
+        or not all(letter.isalpha() and letter in indices - taken - {*sizes} for letter in letters)
+    ):
+        return entry
+    marks = tuple(Tree("name", [Token("NAME", letter)], entry.left.meta) for letter in letters)
+    name = entry.target.name.update(value=stem)
+    return replace(entry, target=Parts(name, entry.target.superscripts, marks))
 
 
 def _places(draft: Draft, statement: Statement) -> Callable[[Node | Token], Span]:
@@ -104,25 +125,34 @@ def _title(draft: Draft, statement: Statement) -> None:
 
 
 def _source(draft: Draft, statement: Statement) -> None:
-    draft.sources.append(expect_text(statement.rest, statement.span, "source", "source J. L. Elman, Finding structure in time, 1990"))
+    draft.sources.append(
+        expect_text(statement.rest, statement.span, "source", "source J. L. Elman, Finding structure in time, 1990")
+    )
 
 
 def _sizes(draft: Draft, statement: Statement) -> None:
     expect_text(statement.rest, statement.span, "sizes", "sizes T steps, d inputs, n hidden")
     for match in re.finditer(r"[^,]+", statement.rest.text):
         entry = re.match(r"\s*([A-Za-z]\w*)\s*(?:=\s*(\d+)\s*$|(?![=\w])([^=]*)$)", match.group())
-        span = at(draft.source, statement.rest, match.start() + len(match.group()) - len(match.group().lstrip()), match.end())
+        span = at(
+            draft.source, statement.rest, match.start() + len(match.group()) - len(match.group().lstrip()), match.end()
+        )
         if entry is None:
-            raise BadSyntax(f"'{match.group().strip()}' is no size.", span, "Write a name and what it counts, as in n hidden, or k = 2.")
+            raise BadSyntax(
+                f"'{match.group().strip()}' is no size.",
+                span,
+                "Write a name and what it counts, as in n hidden, or k = 2.",
+            )
         name, fixed, words = entry.groups()
         if name in draft.sizes:
             raise RedefinedName(f"The size {name} is given twice.", span, "Take another name for one of them.")
         if fixed is not None and not 1 <= int(fixed[:7]) <= 100_000:
-            raise TooLarge(f"The size {name} must be between 1 and 100,000.", span, f"For example {name} = 2.")
+            raise RangeError(f"The size {name} must be between 1 and 100,000.", span, f"For example {name} = 2.")
         draft.sizes[name] = size(name) if fixed is None else sp.Integer(int(fixed))
         words = f"= {int(fixed)}" if fixed is not None else words.strip()
         if words:
             draft.size_words.append((name, words))
+    draft.size_words.sort(key=lambda entry: entry[1].startswith("="))
 
 
 def _declarations(draft: Draft, statement: Statement) -> None:
@@ -135,12 +165,18 @@ def _declarations(draft: Draft, statement: Statement) -> None:
             waiting.append(entry)
         elif entry.data == "range":
             if waiting or not draft.declared:
-                raise BadSyntax("A range follows what it belongs to.", where(entry), "For example x^t in R^d for t = 1..T.")
+                raise BadSyntax(
+                    "A range follows what it belongs to.", where(entry), "For example x^t in R^d for t = 1..T."
+                )
             before = draft.declared[-1]
-            draft.declared[-1] = Declared(before.role, before.target, before.space, (*before.ranges, entry), before.description, where)
+            draft.declared[-1] = Declared(
+                before.role, before.target, before.space, (*before.ranges, entry), before.description, where
+            )
         else:
             target, space, *rest = entry.children
-            ranges = [part for tree in rest if isinstance(tree, Tree) for part in tree.children if isinstance(part, Tree)]
+            ranges = [
+                part for tree in rest if isinstance(tree, Tree) for part in tree.children if isinstance(part, Tree)
+            ]
             words = "".join(str(token)[1:-1] for token in rest if isinstance(token, Token) and token.type == "STRING")
             assert isinstance(target, Tree) and isinstance(space, Tree)
             for name in (*waiting, target):
@@ -165,11 +201,17 @@ def _starts(draft: Draft, statement: Statement) -> None:
 
 def _for(draft: Draft, statement: Statement) -> None:
     if draft.block is not None:
-        raise BadSyntax("A loop stands inside another.", statement.span, "Close the first with end, or write for t = 1..T, s = 1..S:")
+        raise BadSyntax(
+            "A loop stands inside another.",
+            statement.span,
+            "Close the first with end, or write for t = 1..T, s = 1..S:",
+        )
     text = statement.rest.text
     head, colon, tail = text.partition(":")
     if tail.strip():
-        raise BadSyntax("The equations of a loop stand on lines of their own.", statement.span, "Write end after the last one.")
+        raise BadSyntax(
+            "The equations of a loop stand on lines of their own.", statement.span, "Write end after the last one."
+        )
     rest = statement.rest.slice(0, len(head)) if colon else statement.rest
     expect_text(rest, statement.span, "for", "for t = 1..T:")
     tree = read_tree(draft.source, rest, "ranges")
@@ -192,9 +234,15 @@ def _where(draft: Draft, statement: Statement) -> None:
     for entry in (child for child in tree.children if isinstance(child, Tree)):
         name, row = (str(child) for child in entry.children)
         if name in draft.functions or name in FUNCTIONS:
-            raise RedefinedName(f"The function {name} has a meaning already.", where(entry), "Bind each function once, under a new name.")
+            raise RedefinedName(
+                f"The function {name} has a meaning already.",
+                where(entry),
+                "Bind each function once, under a new name.",
+            )
         if row not in FUNCTIONS and row not in OPAQUE:
-            repair = did_you_mean(row, FUNCTIONS, f"The functions are {', '.join(FUNCTIONS)}; or write: where {name} is opaque.")
+            repair = did_you_mean(
+                row, FUNCTIONS, f"The functions are {', '.join(FUNCTIONS)}; or write: where {name} is opaque."
+            )
             raise UnknownFunction(f"There is no function called {row}.", where(entry), repair)
         draft.functions[name] = row if row in FUNCTIONS else ""
 
@@ -218,7 +266,9 @@ def _equation(draft: Draft, statement: Statement) -> None:
     left, value, *rest = (child for child in tree.children if isinstance(child, Tree))
     parts = access_parts(left)
     if parts is None:
-        raise BadSyntax("On the left of an equation stands one name.", where(left), "For example h^t = f(z^t) or z^t[i] = … .")
+        raise BadSyntax(
+            "On the left of an equation stands one name.", where(left), "For example h^t = f(z^t) or z^t[i] = … ."
+        )
     ranges = tuple(part for tree in rest for part in tree.children if isinstance(part, Tree))
     block = draft.block[0] if draft.block else ()
     draft.equations.append(Written(parts, left, value, (*block, *ranges), _either(draft, statement, block)))
@@ -230,7 +280,9 @@ def _either(draft: Draft, statement: Statement, block: tuple[Node, ...]) -> Call
     if draft.block is None:
         return own
     loop = draft.block[1]
-    nodes = {id(part) for entry in block for part in (entry, *entry.iter_subtrees(), *entry.scan_values(lambda _: True))}
+    nodes = {
+        id(part) for entry in block for part in (entry, *entry.iter_subtrees(), *entry.scan_values(lambda _: True))
+    }
     return lambda node: loop(node) if id(node) in nodes else own(node)
 
 

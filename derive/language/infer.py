@@ -16,7 +16,7 @@ from derive.language.errors import BadSyntax, RangeError, RedefinedName
 from derive.language.expression import Integer, Number, Span, index
 from derive.language.printer import STEP
 from derive.language.reading import Node
-from derive.language.scope import Scope, subscripts_of
+from derive.language.context import Context, subscripts_of
 from derive.language.shapes import Arrays, Known
 from derive.language.system import Declaration, Range, Shape
 from derive.language.whole import inside, whole
@@ -44,10 +44,10 @@ class Names:
     integers: dict[str, Integer]
     functions: dict[str, str]
 
-    def scope(self, place: Callable[[Node | Token], Span], strict: bool = True, guess: int = 0) -> Scope:
-        """The scope outside all loops."""
-        arrays = Arrays(self.shapes, guess)
-        return Scope(arrays, self.superscripts, self.integers, self.functions, place, strict=strict)
+    def context(self, place: Callable[[Node | Token], Span], strict: bool = True, guess: int = 0) -> Context:
+        """The context outside all loops."""
+        arrays = Arrays(self.shapes, guess, frozenset(name for name, ranges in self.superscripts.items() if ranges))
+        return Context(arrays, self.superscripts, self.integers, self.functions, place, strict=strict)
 
 
 def names_of(draft: Draft) -> tuple[Names, list[Target]]:
@@ -71,14 +71,18 @@ def names_of(draft: Draft) -> tuple[Names, list[Target]]:
     for entry, target in zip(draft.equations, targets, strict=True):
         for item in (*target.times, *target.explicit):
             if item.index.name in names.superscripts:
-                raise RedefinedName(f"{item.index} is an array.", entry.place(entry.left), "Take another letter for the index.")
+                raise RedefinedName(
+                    f"{item.index} is an array.", entry.place(entry.left), "Take another letter for the index."
+                )
     return names, targets
 
 
 def _claim(name: str, span: Span, names: Names, spans: dict[str, Span]) -> None:
     shown = name.removesuffix(STEP) if name not in spans else name
     if name in spans:
-        raise RedefinedName(f"{shown} has a meaning already, from line {spans[name].line}.", span, "Give one of the two another name.")
+        raise RedefinedName(
+            f"{shown} has a meaning already, from line {spans[name].line}.", span, "Give one of the two another name."
+        )
     if name in names.integers:
         raise RedefinedName(f"{name} is a size already.", span, "Give one of the two another name.")
     if name in names.functions:
@@ -86,43 +90,53 @@ def _claim(name: str, span: Span, names: Names, spans: dict[str, Span]) -> None:
     spans[name] = span
 
 
-def range_of(node: Node, scope: Scope) -> Range:
+def range_of(node: Node, context: Context) -> Range:
     """The range that ``node`` writes, known not to be empty."""
     name, lower, upper = node.children
     assert isinstance(name, Token) and isinstance(lower, Tree) and isinstance(upper, Tree)
-    inner = scope.with_index(name)
-    found = Range(index(str(name)), whole(lower, scope), whole(upper, scope))
+    inner = context.with_index(name)
+    found = Range(index(str(name)), whole(lower, context), whole(upper, context))
     if (found.upper - found.lower).is_negative:
         span = inner.place(node)
-        raise RangeError(f"The range {found.lower}..{found.upper} of {name} is empty.", span, "Ranges count upwards, as in t = 1..T.")
+        raise RangeError(
+            f"The range {found.lower}..{found.upper} of {name} is empty.", span, "Ranges count upwards, as in t = 1..T."
+        )
     return found
 
 
-def shape_of_space(node: Node, scope: Scope) -> Shape:
+def shape_of_space(node: Node, context: Context) -> Shape:
     """The shape that R^(n x d) names."""
     shape: list[Integer] = []
     for dimensions in (child for child in node.children if isinstance(child, Tree)):
         for part in (child for child in dimensions.children if isinstance(child, Tree)):
-            extent = whole(part, scope)
+            extent = whole(part, context)
             if extent.is_nonpositive:
-                raise RangeError(f"An axis of {extent} entries is empty.", scope.place(part), "An axis has at least one entry.")
+                raise RangeError(
+                    f"An axis of {extent} entries is empty.", context.place(part), "An axis has at least one entry."
+                )
             shape.append(extent)
     return tuple(shape)
 
 
 def _declaration(entry: Declared, names: Names) -> Declaration:
-    scope = names.scope(entry.place)
+    context = names.context(entry.place)
     name, *exponent = entry.target.children
-    ranges = {str(node.children[0]): range_of(node, scope) for node in entry.ranges}
+    ranges = {str(node.children[0]): range_of(node, context) for node in entry.ranges}
     superscripts: list[Range] = []
     for mark in _marks(exponent):
         if mark not in ranges:
             span = entry.place(entry.target)
-            raise RangeError(f"For which {mark} is {name}^{mark} given?", span, f"Add a range, as in {name}^{mark} in R^d for {mark} = 1..T.")
+            raise RangeError(
+                f"For which {mark} is {name}^{mark} given?",
+                span,
+                f"Add a range, as in {name}^{mark} in R^d for {mark} = 1..T.",
+            )
         superscripts.append(ranges[mark])
     if not superscripts and ranges:
-        raise BadSyntax(f"{name} has no superscript to run over.", entry.place(entry.target), f"Write {name}^{next(iter(ranges))}.")
-    shape = shape_of_space(entry.space, scope)
+        raise BadSyntax(
+            f"{name} has no superscript to run over.", entry.place(entry.target), f"Write {name}^{next(iter(ranges))}."
+        )
+    shape = shape_of_space(entry.space, context)
     role = "given" if entry.role == "given" else "learn"
     return Declaration(str(name), role, shape, tuple(superscripts), entry.description, span=entry.place(entry.target))
 
@@ -137,37 +151,49 @@ def _marks(exponent: list[Node | Token]) -> list[str]:
 
 
 def _target(entry: Written, names: Names, both: set[str]) -> Target:
-    scope = names.scope(entry.place)
+    context = names.context(entry.place)
     ranges: dict[str, Range] = {}
     for node in entry.ranges:
-        found = range_of(node, scope)
+        found = range_of(node, context)
         if found.index.name in ranges:
             raise RedefinedName(f"{found.index} runs over two ranges.", entry.place(node), "Take another letter.")
-        scope = scope.with_index(node.children[0])  # pyright: ignore[reportArgumentType]
+        context = context.with_index(node.children[0])  # pyright: ignore[reportArgumentType]
         ranges[found.index.name] = found
-    above, below = _positions(entry.target, ranges, scope, entry)
+    above, below = _positions(entry.target, ranges, context, entry)
     times: list[Range] = []
     shifts: list[Integer] = []
     for value in above:
         free = [symbol for symbol in value.free_symbols if symbol.name in ranges]
         if len(free) != 1 or not (shift := value - free[0]).is_number:
-            repair = f"Give a first value under start: start {entry.name}^{value} = 0." if value.is_number else "Write the plain index there."
+            repair = (
+                f"Give a first value under start: start {entry.name}^{value} = 0."
+                if value.is_number
+                else "Write the plain index there."
+            )
             raise BadSyntax("The step on the left is no index of a loop.", entry.place(entry.left), repair)
         over = ranges[free[0].name]
         times.append(Range(over.index, over.lower + shift, over.upper + shift))
         shifts.append(shift)
     if len({item.index for item in times}) < len(times):
-        raise BadSyntax("One index stands twice above the name on the left.", entry.place(entry.left), "Use an index for each.")
+        raise BadSyntax(
+            "One index stands twice above the name on the left.", entry.place(entry.left), "Use an index for each."
+        )
     used = {item.index.name for item in times}
     loose = [name for name in ranges if name not in used and name not in below]
     if loose:
-        raise BadSyntax(f"{entry.name} does not carry the index {loose[0]} of its loop.", entry.place(entry.left), f"Write {entry.name}^{loose[0]}.")
+        raise BadSyntax(
+            f"{entry.name} does not carry the index {loose[0]} of its loop.",
+            entry.place(entry.left),
+            f"Write {entry.name}^{loose[0]}.",
+        )
     name = f"{entry.name}{STEP}" if entry.name in both and times else entry.name
     explicit = tuple(ranges[symbol] for symbol in below if symbol in ranges)
     return Target(name, tuple(times), tuple(shifts), tuple(index(symbol) for symbol in below), explicit)
 
 
-def _positions(parts: Parts, ranges: dict[str, Range], scope: Scope, entry: Written) -> tuple[list[Integer], list[str]]:
+def _positions(
+    parts: Parts, ranges: dict[str, Range], context: Context, entry: Written
+) -> tuple[list[Integer], list[str]]:
     """The superscripts as integers and the subscripts as names of indices."""
     above: list[Integer] = []
     below: list[str] = []
@@ -175,30 +201,34 @@ def _positions(parts: Parts, ranges: dict[str, Range], scope: Scope, entry: Writ
         bare = inside(node)
         text = str(bare.children[0]) if bare.data == "name" else ""
         stem, _, tail = text.partition("_")
-        if tail and stem in scope.integers:
-            above.append(scope.integers[stem])
+        if tail and stem in context.integers:
+            above.append(context.integers[stem])
             below += [tail] if tail in ranges or len(tail) == 1 else list(tail)
         else:
-            above.append(whole(node, scope))
+            above.append(whole(node, context))
     for node in parts.subscripts:
         bare = inside(node)
         if bare.data != "name":
-            raise BadSyntax("On the left, subscripts are plain indices.", entry.place(node), "For example y[i] = x[2*i] + b.")
+            raise BadSyntax(
+                "On the left, subscripts are plain indices.", entry.place(node), "For example y[i] = x[2*i] + b."
+            )
         below.append(str(bare.children[0]))
     for name in below:
         if below.count(name) > 1:
-            raise BadSyntax(f"The index {name} stands twice on the left.", entry.place(entry.left), "Use an index for each axis.")
-        if name in scope.integers and name not in ranges:
+            raise BadSyntax(
+                f"The index {name} stands twice on the left.", entry.place(entry.left), "Use an index for each axis."
+            )
+        if name in context.integers and name not in ranges:
             raise RedefinedName(f"{name} is a size.", entry.place(entry.left), "Take another letter for the index.")
     return above, below
 
 
-def equation_scope(entry: Written, target: Target, names: Names, strict: bool = True, guess: int = 0) -> Scope:
-    """The scope of the right side of an equation."""
-    scope = names.scope(entry.place, strict, guess)
+def equation_context(entry: Written, target: Target, names: Names, strict: bool = True, guess: int = 0) -> Context:
+    """The context of the right side of an equation."""
+    context = names.context(entry.place, strict, guess)
     indices = {item.index.name: item.index for item in (*target.times, *target.explicit)}
     indices |= {symbol.name: symbol for symbol in target.subscripts}
-    return replace(scope, integers={**scope.integers, **indices})
+    return replace(context, integers={**context.integers, **indices})
 
 
 def find_shapes(draft: Draft, names: Names, targets: list[Target]) -> None:
@@ -231,20 +261,20 @@ def find_shapes(draft: Draft, names: Names, targets: list[Target]) -> None:
 
 
 def _start_shape(begun: Begun, names: Names) -> None:
-    name = names.scope(begun.place).array(str(begun.target.name), True)
+    name = names.context(begun.place).array(str(begun.target.name), True)
     if name is None or names.shapes[name] is not None:
         return
-    scope = names.scope(begun.place, strict=False)
+    context = names.context(begun.place, strict=False)
     if begun.space is not None:
-        names.shapes[name] = shape_of_space(begun.space, scope)
+        names.shapes[name] = shape_of_space(begun.space, context)
     elif begun.value is not None:
-        value, shape = read(begun.value, scope)
+        value, shape = read(begun.value, context)
         names.shapes[name] = None if isinstance(value, Number) else shape
 
 
 def _attempt(entry: Written, target: Target, names: Names, guess: int) -> Known:
-    scope = equation_scope(entry, target, names, strict=False, guess=guess)
-    value, shape = read(entry.value, scope)
+    context = equation_context(entry, target, names, strict=False, guess=guess)
+    value, shape = read(entry.value, context)
     if not target.subscripts:
         return shape
     given = {item.index: item for item in target.explicit}
@@ -252,11 +282,20 @@ def _attempt(entry: Written, target: Target, names: Names, guess: int) -> Known:
     for symbol in target.subscripts:
         if symbol in given:
             extents.append(given[symbol].upper + 1)
-        elif (found := index_range(symbol, value, entry.place(entry.left), scope)) is not None:
+        elif (found := index_range(symbol, value, entry.place(entry.left), context)) is not None:
             extents.append(found[1] + 1)
         else:
             return None
     return tuple(extents)
 
 
-__all__ = ["Names", "Target", "equation_scope", "find_shapes", "names_of", "range_of", "shape_of_space", "subscripts_of"]
+__all__ = [
+    "Names",
+    "Target",
+    "equation_context",
+    "find_shapes",
+    "names_of",
+    "range_of",
+    "shape_of_space",
+    "subscripts_of",
+]

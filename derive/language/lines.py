@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from dataclasses import dataclass
-from itertools import accumulate
 
 from derive.language.errors import BadSyntax, DefinitionError, EmptyFile, NotText, TooLarge
 from derive.language.expression import Span
@@ -23,6 +22,7 @@ KEYWORDS = (*FREE_TEXT, "sizes", "given", "learn", "start", "for", "end", "where
 _OPEN, _CLOSE = "([{", ")]}"
 _UNFINISHED = re.compile(r"(?:[,=+\-*/@·⊙∘⊗]|\\(?:odot|circ|cdot)|\bof|\bin)\s*$")
 _CONTINUES = re.compile(r"\s*(?:[+\-*/@·⊙∘⊗]|\.\*)")
+_EQUATION = re.compile(r"\s*[^\W\d]\w*(?:\^(?:\{[^}]*\}|\w+)|\[[^\]]*\])*\s*=(?!.*\bof\b)")
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 
@@ -76,15 +76,13 @@ def source_of(text: str | bytes) -> Source:
         )
     # Line ends count as one letter, so that columns and offsets are those an editor shows.
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    source = Source(text, (0, *accumulate(len(line) for line in text.splitlines(keepends=True)))) if text else Source("", (0,))
-    source = Source(text, tuple([0] + [position + 1 for position, letter in enumerate(text) if letter == "\n"]))
+    source = Source(text, (0, *(position + 1 for position, letter in enumerate(text) if letter == "\n")))
     if not re.sub(r"#[^\n]*", "", text).strip():
         raise EmptyFile("There is nothing here to read.", repair="Start with a title line and the equations.")
-    _measure(source)
     return source
 
 
-def _measure(source: Source) -> None:
+def measure(source: Source) -> None:
     """Refuse too many tokens and too deep nesting before anything is built."""
     depth = count = 0
     for token in _TOKEN.finditer(source.text):
@@ -103,7 +101,7 @@ def _measure(source: Source) -> None:
                     source.span(token.start(), token.end()),
                     "Give the inner parts names of their own.",
                 )
-        elif token.group() in _CLOSE or token.group() == "\n":
+        elif token.group() in _CLOSE:
             depth = max(0, depth - 1)
 
 
@@ -142,7 +140,11 @@ def _without_comment(line: str) -> str:
 
 
 def _joined(first: Spelt, second: Spelt) -> Spelt:
-    return Spelt(first.text + " " + second.text, (*first.starts, first.ends[-1], *second.starts), (*first.ends, first.ends[-1] + 1, *second.ends))
+    return Spelt(
+        first.text + " " + second.text,
+        (*first.starts, first.ends[-1], *second.starts),
+        (*first.ends, first.ends[-1] + 1, *second.ends),
+    )
 
 
 def _goes_on(text: str, following: str) -> bool:
@@ -150,6 +152,8 @@ def _goes_on(text: str, following: str) -> bool:
         return True
     following = _without_comment(following)
     if not following.strip():
+        return False
+    if _EQUATION.match(following) or following.split()[0] in KEYWORDS:
         return False
     is_open = sum(text.count(letter) for letter in _OPEN) > sum(text.count(letter) for letter in _CLOSE)
     return is_open or _CONTINUES.match(following) is not None
@@ -160,10 +164,10 @@ def at(source: Source, rest: Spelt, start: int, end: int) -> Span:
     return source.span(*rest.offsets(start, end))
 
 
-def refuse(source: Source, error: DefinitionError, name: str) -> DefinitionError:
+def refuse(source: Source | None, error: DefinitionError, name: str) -> DefinitionError:
     """``error`` with the file's name and the line at fault, ready to be shown."""
     error.file = name
-    if error.line and not error.source_line:
+    if source is not None and error.line and not error.source_line:
         error.source_line = source.line(error.line)
     return error
 

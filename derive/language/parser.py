@@ -9,14 +9,22 @@ from lark import Token
 
 from derive.language.checks import check
 from derive.language.draft import Begun, Draft, Written, drafted
-from derive.language.elaborate import index_range, read
-from derive.language.errors import BadSyntax, DefinitionError, MissingLoss, RangeError, RedefinedName, ShapeMismatch, UnknownName
+from derive.language.elaborate import index_range, read, require_sizes
+from derive.language.errors import (
+    BadSyntax,
+    DefinitionError,
+    MissingLoss,
+    RangeError,
+    RedefinedName,
+    ShapeMismatch,
+    UnknownName,
+)
 from derive.language.expression import Access, Expression, Filled, Number, index, substitute_indices
-from derive.language.infer import Names, Target, equation_scope, find_shapes, names_of, shape_of_space
-from derive.language.lines import refuse, source_of, statements
+from derive.language.infer import Names, Target, equation_context, find_shapes, names_of, shape_of_space
+from derive.language.lines import measure, refuse, source_of, statements
 from derive.language.printer import STEP
 from derive.language.reading import Node, place, read_tree
-from derive.language.scope import Scope
+from derive.language.context import Context
 from derive.language.shapes import Arrays, describe, same
 from derive.language.spelling import original, respell
 from derive.language.system import Declaration, Equation, Program, Range, Start, System
@@ -27,8 +35,10 @@ LOSS_NAMES = ("loss", "ell")
 
 def parse(text: str | bytes, name: str = "") -> System:
     """The system that ``text`` defines; DefinitionError, with the place and a repair, where it defines none."""
-    source = source_of(text)
+    source = None
     try:
+        source = source_of(text)
+        measure(source)
         return _system(drafted(source, statements(source)), name)
     except DefinitionError as error:
         raise refuse(source, error, name) from None
@@ -36,25 +46,36 @@ def parse(text: str | bytes, name: str = "") -> System:
 
 def parse_expression(text: str, program: Program, indices: Iterable[str] = ()) -> Expression:
     """``text`` as an expression over the arrays, sizes and functions of ``program``, with these free index variables."""
-    source = source_of(text)
-    rest = respell(original(source.text.replace("\n", " ")))
+    source = None
     try:
+        source = source_of(text)
+        measure(source)
+        rest = respell(original(source.text.replace("\n", " ")))
         tree = read_tree(source, rest, "expression_line")
-        return read(tree, _expression_scope(program, indices, lambda node: place(source, rest, node)))[0]
+        value, _ = read(tree, _expression_context(program, indices, lambda node: place(source, rest, node)))
+        require_sizes(value)
+        return value
     except DefinitionError as error:
         raise refuse(source, error, "") from None
 
 
-def _expression_scope(program: Program, indices: Iterable[str], where: object) -> Scope:
+def _expression_context(program: Program, indices: Iterable[str], where: object) -> Context:
     shapes = {entry.name: entry.shape for entry in program.declarations}
     superscripts = {entry.name: entry.superscripts for entry in program.declarations}
     integers = {symbol.name: symbol for symbol in program.sizes} | {letter: index(letter) for letter in indices}
-    return Scope(Arrays(shapes), superscripts, integers, dict(program.functions), where)  # pyright: ignore[reportArgumentType]
+    return Context(Arrays(shapes), superscripts, integers, dict(program.functions), where, is_answer=True)  # pyright: ignore[reportArgumentType]
 
 
 def _system(draft: Draft, name: str) -> System:
     names, targets = names_of(draft)
-    find_shapes(draft, names, targets)
+    try:
+        find_shapes(draft, names, targets)
+    except DefinitionError:
+        # A shape found from a line with a mistake shows up as a mistake in another line: judge the line itself first.
+        for entry, target in zip(draft.equations, targets, strict=True):
+            if names.shapes[target.name] is not None:
+                _equation(entry, target, names)
+        raise
     equations = tuple(_equation(entry, target, names) for entry, target in zip(draft.equations, targets, strict=True))
     defined = [
         Declaration(target.name, "defined", names.shapes[target.name] or (), target.times, span=entry.place(entry.left))
@@ -67,32 +88,45 @@ def _system(draft: Draft, name: str) -> System:
     loss = next((entry for entry in LOSS_NAMES if entry in names.shapes), "")
     if not loss:
         raise MissingLoss("No equation defines the loss.", draft.last, "Add a line such as loss = (yhat - y)^2 / 2.")
-    system = System(draft.title, program, loss, tuple(draft.sources), tuple(draft.size_words), tuple(draft.conventions), name)
+    system = System(
+        draft.title, program, loss, tuple(draft.sources), tuple(draft.size_words), tuple(draft.conventions), name
+    )
     return check(system)
 
 
 def _equation(entry: Written, target: Target, names: Names) -> Equation:
-    scope = equation_scope(entry, target, names)
-    value, shape = read(entry.value, scope)
+    context = equation_context(entry, target, names)
+    value, shape = read(entry.value, context)
+    require_sizes(value)
     span = entry.place(entry.left)
     given = {item.index: item for item in target.explicit}
     ranges: list[Range] = list(target.times)
     expected = names.shapes[target.name]
     if expected is None:
-        raise ShapeMismatch(f"The shape of {entry.name} does not follow from its equation.", span, "Name a start or a parameter that tells it.")
+        raise ShapeMismatch(
+            f"The shape of {entry.name} does not follow from its equation.",
+            span,
+            "Name a start or a parameter that tells it.",
+        )
     for symbol, extent in zip(target.subscripts, expected, strict=False):
         over = given.get(symbol)
         if over is None:
-            lower, upper = index_range(symbol, value, span, scope) or (sp.Integer(0), extent - 1)
+            lower, upper = index_range(symbol, value, span, context) or (sp.Integer(0), extent - 1)
             over = Range(symbol, lower, upper)
         if over.lower != 0 or not same((over.upper,), (extent - 1,)):
-            raise RangeError(f"{symbol} runs over {over.lower}..{over.upper}.", span, f"On the left it runs over the whole axis, 0..{extent - 1}.")
+            raise RangeError(
+                f"{symbol} runs over {over.lower}..{over.upper}.",
+                span,
+                f"On the left it runs over the whole axis, 0..{extent - 1}.",
+            )
         ranges.append(over)
     expected = () if target.subscripts else expected
     if not same(shape, expected):
         message = f"{entry.name} is {describe(expected)}, its right side is {describe(shape)}."
         raise ShapeMismatch(message, entry.place(entry.value), "Both sides have the same shape.")
-    shifts = {over.index: over.index - shift for over, shift in zip(target.times, target.shifts, strict=True) if shift != 0}
+    shifts = {
+        over.index: over.index - shift for over, shift in zip(target.times, target.shifts, strict=True) if shift != 0
+    }
     access = Access(target.name, tuple(over.index for over in target.times), target.subscripts, span=span)
     return Equation(access, substitute_indices(value, shifts), tuple(ranges))
 
@@ -108,32 +142,44 @@ def _starts(draft: Draft, names: Names) -> tuple[Start, ...]:
 
 
 def _start(begun: Begun, names: Names) -> Start:
-    scope = names.scope(begun.place)
+    context = names.context(begun.place)
     written = str(begun.target.name)
-    name = scope.array(written, True)
+    name = context.array(written, True)
     span = begun.place(begun.left)
     if name is None:
-        raise scope.unknown(written, begun.target.name)
+        raise context.unknown(written, begun.target.name)
     if name in names.declarations or not names.superscripts[name]:
-        raise BadSyntax(f"{written} is no state of a loop.", span, "Only what an equation defines step by step has a start.")
-    position = tuple(whole(part, scope) for part in begun.target.superscripts)
+        raise BadSyntax(
+            f"{written} is no state of a loop.", span, "Only what an equation defines step by step has a start."
+        )
+    position = tuple(whole(part, context) for part in begun.target.superscripts)
     if len(position) != len(names.superscripts[name]):
-        raise RangeError(f"{written} has {len(names.superscripts[name])} superscripts.", span, "Give one number for each.")
+        raise RangeError(
+            f"{written} has {len(names.superscripts[name])} superscripts.", span, "Give one number for each."
+        )
     if all((value - over.lower).is_nonnegative for value, over in zip(position, names.superscripts[name], strict=True)):
-        raise RedefinedName(f"{written} has an equation from step {names.superscripts[name][0].lower} on.", span, "A start comes before that.")
+        raise RedefinedName(
+            f"{written} has an equation from step {names.superscripts[name][0].lower} on.",
+            span,
+            "A start comes before that.",
+        )
     access = Access(name, position, span=span)
     shape = names.shapes[name] or ()
     if begun.space is not None:
-        if not same(shape_of_space(begun.space, scope), shape):
-            raise ShapeMismatch(f"{written} is {describe(shape)}.", begun.place(begun.space), "The start has the shape of the state.")
+        if not same(shape_of_space(begun.space, context), shape):
+            raise ShapeMismatch(
+                f"{written} is {describe(shape)}.", begun.place(begun.space), "The start has the shape of the state."
+            )
         return Start(access, None, span)
     assert begun.value is not None
-    value, value_shape = read(begun.value, scope)
+    value, value_shape = read(begun.value, context)
     if isinstance(value, Number) and value.value in (0, 1) and shape:
         return Start(access, Filled(int(value.value), shape), span)
     if not same(value_shape, shape):
         message = f"{written} is {describe(shape)}, its start is {describe(value_shape)}."
-        raise ShapeMismatch(message, begun.place(begun.value), "The start has the shape of the state; 0 and 1 stand for any shape.")
+        raise ShapeMismatch(
+            message, begun.place(begun.value), "The start has the shape of the state; 0 and 1 stand for any shape."
+        )
     return Start(access, value, span)
 
 

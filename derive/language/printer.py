@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import groupby
 
 import sympy as sp
 from sympy.printing.str import StrPrinter
@@ -17,10 +18,24 @@ from derive.language.system import Declaration, Equation, Program, Range, Start,
 STEP = "_step"
 """What is added to a name that is used both with a superscript and without: loss^t beside loss is loss_step inside."""
 
+WIDTH = 100
+
 _SUM, _TERM, _PRODUCT, _FACTOR = range(4)
 
 
 class _Whole(StrPrinter):
+    """Whole numbers as people write them: T - t + 1, 2*n, floor((n - k) / s)."""
+
+    def _print_Add(self, expr: sp.Add, order: str | None = None) -> str:
+        terms = sorted(
+            self._as_ordered_terms(expr, order=order),
+            key=lambda term: (term.could_extract_minus_sign(), term.is_number),
+        )
+        text = self._print(terms[0])
+        for term in terms[1:]:
+            text += f" - {self._print(-term)}" if term.could_extract_minus_sign() else f" + {self._print(term)}"
+        return text
+
     def _print_Pow(self, expr: sp.Pow, rational: bool = False) -> str:
         return super()._print_Pow(expr, rational).replace("**", "^")
 
@@ -64,9 +79,10 @@ def source(system: System) -> str:
     fixed = [name for name, word in words.items() if word.startswith("=")]
     names = [size.name for size in program.sizes] + fixed
     section("sizes", ", ".join(f"{name} {words.get(name, '')}".strip() for name in names))
-    for role in ("given", "learn"):
-        section(role, *(_declaration(entry) for entry in program.declarations if entry.role == role))
-    section("start", *(_start(entry, program) for entry in program.starts))
+    for role, entries in groupby(program.declarations, key=lambda entry: entry.role):
+        if role != "defined":
+            section(role, *_filled([_declaration(entry) for entry in entries]))
+    section("start", *_filled([_start(entry, program) for entry in program.starts]))
     previous: tuple[Range, ...] = ()
     for equation in program.equations:
         times = {symbol for entry in equation.target.superscripts for symbol in entry.free_symbols}
@@ -88,8 +104,18 @@ def source(system: System) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _filled(entries: list[str]) -> list[str]:
+    """Entries put on lines of at most WIDTH letters."""
+    lines: list[str] = []
+    for entry in entries:
+        joined = f"{lines[-1]},  {entry}" if lines else ""
+        lines[-1:] = [joined] if lines and len(joined) <= WIDTH else [*lines[-1:], entry]
+    return lines
+
+
 def _range(entry: Range) -> str:
-    return f"{entry.index.name} = {integer_source(entry.lower)}..{integer_source(entry.upper)}"
+    lower, upper = (integer_source(end).replace(" ", "") for end in (entry.lower, entry.upper))
+    return f"{entry.index.name} = {lower}..{upper}"
 
 
 def space(shape: tuple[Integer, ...]) -> str:
@@ -178,7 +204,10 @@ class _Writer:
     def _product(self, factors: tuple[Expression, ...]) -> str:
         pieces = [self.write(factors[0], _FACTOR)]
         for left, right in zip(factors, factors[1:], strict=False):
-            entries = any(isinstance(side, Number | SizeValue) or (isinstance(side, Access) and side.subscripts) for side in (left, right))
+            entries = any(
+                isinstance(side, Number | SizeValue) or (isinstance(side, Access) and side.subscripts)
+                for side in (left, right)
+            )
             pieces += [" * " if entries else " ", self.write(right, _FACTOR)]
         return "".join(pieces)
 

@@ -94,7 +94,9 @@ def _syntax(source: Source, rest: Spelt, error: UnexpectedInput, start: str) -> 
             found = "Something is missing at the end"
             expected = getattr(error, "accepts", None) or getattr(error, "expected", set())
     named = sorted(WORDS[name] for name in expected if name in WORDS)
-    message = f"{found}; expected {', '.join(named[:-1])}{' or ' if named[:-1] else ''}{named[-1]}." if named else f"{found}."
+    message = (
+        f"{found}; expected {', '.join(named[:-1])}{' or ' if named[:-1] else ''}{named[-1]}." if named else f"{found}."
+    )
     return BadSyntax(message, at(source, rest, begin, end), HINTS.get(text[begin : begin + 1], FORMS[start]))
 
 

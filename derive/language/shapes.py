@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sympy as sp
@@ -32,12 +32,15 @@ class Arrays:
 
     shapes: Mapping[str, Known]
     guess: int = 0
+    over_time: frozenset[str] = frozenset()
+    """The arrays that carry a superscript."""
 
 
 def shape_of(expression: Expression, scope: Mapping[str, Declaration] | Program) -> Shape:
     """The shape of ``expression``; ShapeMismatch where its parts do not fit, KeyError for a name that is not in ``scope``."""
     declarations = {entry.name: entry for entry in scope.declarations} if isinstance(scope, Program) else scope
-    arrays = Arrays({name: entry.shape for name, entry in declarations.items()})
+    shapes = {name: entry.shape for name, entry in declarations.items()}
+    arrays = Arrays(shapes, 0, frozenset(name for name, entry in declarations.items() if entry.superscripts))
 
     def shape(node: Expression) -> Known:
         return combine(node, [shape(child) for child in children(node)], arrays)
@@ -117,7 +120,10 @@ def _swap(node: Expression, wanted: Callable[[Shape], bool], arrays: Arrays) -> 
         return ""
     own = arrays.shapes.get(node.name)
     found = [f"{node.name}'"] if own is not None and len(own) == 2 and wanted(transposed(own)) else []
-    found += [name for name, shape in arrays.shapes.items() if shape and len(shape) == len(own or ()) and name != node.name and wanted(shape)]
+    for name, shape in arrays.shapes.items():
+        is_alike = name != node.name and (name in arrays.over_time) == bool(node.superscripts)
+        if is_alike and shape and len(shape) == len(own or ()) and wanted(shape):
+            found.append(expression_source(replace(node, name=name)))
     return f"Did you mean {join_names(found[:3], 'or')}?" if found else ""
 
 
@@ -134,7 +140,9 @@ def _product(node: Product, shapes: list[Known], arrays: Arrays) -> Known:
     return total
 
 
-def _product_mismatch(node: Product, shapes: list[Known], last: int, position: int, total: Known, arrays: Arrays) -> ShapeMismatch:
+def _product_mismatch(
+    node: Product, shapes: list[Known], last: int, position: int, total: Known, arrays: Arrays
+) -> ShapeMismatch:
     left, right, shape = node.factors[last], node.factors[position], shapes[position]
     assert total is not None and shape is not None
     span = right.span
@@ -180,7 +188,9 @@ def _quotient(node: Quotient, shapes: list[Known], arrays: Arrays) -> Known:
 
 def _power(node: Power, shapes: list[Known], arrays: Arrays) -> Known:
     if shapes[1]:
-        raise ShapeMismatch(f"The exponent {_words(node.exponent, shapes[1])}.", node.exponent.span, "An exponent is a number.")
+        raise ShapeMismatch(
+            f"The exponent {_words(node.exponent, shapes[1])}.", node.exponent.span, "An exponent is a number."
+        )
     return shapes[0]
 
 
@@ -193,7 +203,9 @@ def _transpose(node: Transpose, shapes: list[Known], arrays: Arrays) -> Known:
 def _inner(node: Inner, shapes: list[Known], arrays: Arrays) -> Known:
     left, right = shapes
     if not same(left, right):
-        repair = _swap(node.left, lambda other: same(other, right), arrays) or _swap(node.right, lambda other: same(other, left), arrays)
+        repair = _swap(node.left, lambda other: same(other, right), arrays) or _swap(
+            node.right, lambda other: same(other, left), arrays
+        )
         raise ShapeMismatch(
             f"{_words(node.left, left)}, {_words(node.right, right)}: they have no inner product.",
             node.span,
@@ -252,7 +264,9 @@ def _block(node: Block, shapes: list[Known], arrays: Arrays) -> Known:
     rows = [[matrix(next(parts)) for _ in row] for row in node.rows]
     widths = [sp.Add(*(columns for _, columns in row)) for row in rows]
     if any(height != row[0][0] for row in rows for height, _ in row) or any(width != widths[0] for width in widths):
-        raise ShapeMismatch("The blocks do not make up a matrix: heights agree along a row, widths from row to row.", node.span)
+        raise ShapeMismatch(
+            "The blocks do not make up a matrix: heights agree along a row, widths from row to row.", node.span
+        )
     height = sp.Add(*(row[0][0] for row in rows))
     is_vector = all(len(row) == 1 for row in rows) and all(len(shape) < 2 for shape in known)
     return (height,) if is_vector else (height, widths[0])

@@ -42,7 +42,7 @@ COMMANDS = {
     "le": "<=", "leq": "<=", "ge": ">=", "geq": ">=", "ldots": "...", "dots": "...", "cdots": "...", "sum": "sum",
     "left": "", "right": "", "big": "", "Big": "", "bigl": "", "bigr": "", "quad": " ", "qquad": " ", "frac": r"\frac",
     "tfrac": r"\frac", "dfrac": r"\frac", "top": "⊤", "intercal": "⊤", "prime": "'", "R": "R", "varepsilon": "epsilon",
-    "varphi": "phi", "colon": ":",
+    "varphi": "phi", "colon": ":", "partial": "∂",
 }  # fmt: skip
 """LaTeX commands and their spelling here; names of functions and Greek letters are added below."""
 
@@ -149,7 +149,13 @@ def respell(spelt: Spelt) -> Spelt:
     >>> respell(original("hᵗ⁻¹ ⊙ δ")).text
     'h^{t-1} .* delta'
     """
-    if spelt.text.isascii() and "\\" not in spelt.text and "_{" not in spelt.text and "..." not in spelt.text and "odot" not in spelt.text:
+    if (
+        spelt.text.isascii()
+        and "\\" not in spelt.text
+        and "_{" not in spelt.text
+        and "..." not in spelt.text
+        and "odot" not in spelt.text
+    ):
         return _replace(spelt, re.compile(r"[\t\r]"), lambda match: " ")
     for pattern, value in _COMPILED:
         spelt = _replace(spelt, pattern, value)

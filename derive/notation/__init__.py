@@ -1,7 +1,8 @@
 """The language as mathematical layout: expressions, equations, declarations, shapes, ranges, as authors write them."""
 
-from derive.notation.expressions import factor_formula, formula, parenthesised, unrolled_product
+from derive.notation.expressions import factor_formula, formula, unrolled_product
 from derive.notation.integers import bracket, condition_formula, integer_formula
+from derive.notation.levels import parenthesised
 from derive.notation.names import FUNCTION_NAMES, Names, access_formula, function_formula, plain_name
 from derive.notation.statements import (
     definition,

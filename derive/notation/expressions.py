@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import IntEnum
 from fractions import Fraction as Rational
 
 import sympy as sp
 
 from derive.handout.formula import (
-    Aligned,
     Big,
-    Cases,
     Fence,
     Formula,
     Fraction,
@@ -24,12 +21,11 @@ from derive.handout.formula import (
     Row,
     Scripts,
     Space,
-    Underbrace,
     flat,
     row,
     sub,
     sup,
-)
+)  # fmt: skip
 from derive.language.expression import (
     Access,
     Add,
@@ -56,29 +52,11 @@ from derive.language.expression import (
     Transpose,
     Vectorised,
     substitute_indices,
-)
+)  # fmt: skip
 from derive.language.system import Range
 from derive.notation.integers import bracket, integer_formula, integers_formula, is_sum
-from derive.notation.names import Names, access_formula, function_formula, is_differential, is_quotient, letter_or_word
-
-
-class Level(IntEnum):
-    """How firmly a formula holds together: what it may be part of without parentheses."""
-
-    SUM = 0  # a + b, -a
-    CHAIN = 1  # a ⊙ b, a ⊗ b
-    PRODUCT = 2  # a b
-    FACTOR = 3  # a^t, a/b: a factor, but no base for another superscript
-    ATOM = 4  # a, f(a), (a + b)
-
-
-@dataclass(frozen=True)
-class Written:
-    """A formula, how firmly it holds together, and whether it ends in a Σ or Π that would take in whatever follows."""
-
-    formula: Formula
-    level: Level = Level.ATOM
-    is_open: bool = False
+from derive.notation.levels import Level, Written, inline, is_tall, parenthesised, raised
+from derive.notation.names import Names, access_formula, function_formula, is_differential, letter_or_word
 
 
 @dataclass(frozen=True)
@@ -134,9 +112,9 @@ def _write(expression: Expression, style: _Style) -> Written:
             return _quotient(numerator, denominator, style)
         case Power(base=base, exponent=exponent):
             written = _write(exponent, style).formula
-            return Written(_raised(_part(base, Level.ATOM, style), _inline(written)), Level.FACTOR)
+            return Written(raised(_part(base, Level.ATOM, style), inline(written)), Level.FACTOR)
         case Transpose(operand=operand):
-            return Written(_raised(_part(operand, Level.ATOM, style), Operator("top")), Level.FACTOR)
+            return Written(raised(_part(operand, Level.ATOM, style), Operator("top")), Level.FACTOR)
         case Inner(left=left, right=right):
             inside = row(_write(left, style).formula, ",", _write(right, style).formula)
             return Written(Fence("⟨", inside, "⟩", is_tall(inside)))
@@ -165,7 +143,7 @@ def _write(expression: Expression, style: _Style) -> Written:
         case Identity(size=extent):
             return Written(sub("I", integer_formula(extent)))
         case Filled(value=number, shape=shape):
-            return Written(sub(number, _extents(shape)) if shape else Numeral(str(number)))
+            return Written(sub(number, _extents(shape)) if shape and number else Numeral(str(number)))
         case Block(rows=rows):
             return Written(Matrix(tuple(tuple(_write(part, style).formula for part in parts) for parts in rows)))
 
@@ -188,36 +166,6 @@ def _part_written(expression: Expression, level: Level, style: _Style, last: boo
 
 def _part(expression: Expression, level: Level, style: _Style, last: bool = False) -> Formula:
     return _part_written(expression, level, style, last).formula
-
-
-def parenthesised(inside: Formula) -> Formula:
-    """``inside`` in parentheses that grow where it is taller than a line."""
-    return Fence("(", inside, ")", is_tall(inside))
-
-
-def is_tall(node: Formula) -> bool:
-    """Whether the formula is taller than a line of letters with scripts."""
-    if isinstance(node, (Fraction, Big, Matrix, Cases, Aligned, Underbrace)):
-        return True
-    if isinstance(node, Fence):
-        return node.grow
-    return (
-        any(is_tall(item) for item in node.items)
-        if isinstance(node, Row)
-        else (isinstance(node, (Scripts, Prime)) and is_tall(node.base))
-    )
-
-
-def _raised(base: Formula, exponent: Formula) -> Formula:
-    """A letter keeps its subscript below the superscript."""
-    if isinstance(base, Scripts) and base.sup is None:
-        return Scripts(base.base, base.sub, exponent)
-    return sup(base, exponent)
-
-
-def _inline(node: Formula) -> Formula:
-    """A fraction with a stroke, for scripts."""
-    return row(node.numerator, "/", node.denominator) if isinstance(node, Fraction) else node
 
 
 # Numbers and names ----------------------------------------------------------------------------------------------------
@@ -250,9 +198,8 @@ def _access(access: Access, style: _Style) -> Written:
     time = _times(access) if access.superscripts else None
     entry = integers_formula(access.subscripts) if access.subscripts else None
     written = access_formula(access.name, time, entry, names)
-    raised = isinstance(written, Scripts) and written.sup is not None
-    loose = raised or is_differential(access.name, names) or is_quotient(access.name, names)
-    return Written(written, Level.FACTOR if loose else Level.ATOM)
+    has_superscript = isinstance(written, Scripts) and written.sup is not None
+    return Written(written, Level.FACTOR if has_superscript or isinstance(written, Fraction | Row) else Level.ATOM)
 
 
 def _times(access: Access) -> Formula:

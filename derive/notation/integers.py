@@ -21,7 +21,8 @@ def integer_formula(expression: Integer) -> Formula:
     """An integer expression as people write it: unknowns before constants, positive terms first.
 
     >>> from derive.handout.plain import plain
-    >>> t, s, i, d, a, p = sp.symbols("t s i d a p")
+    >>> t, i, a = sp.symbols("t i a", integer=True)
+    >>> s, d, p = sp.symbols("s d p", integer=True, positive=True)
     >>> plain(integer_formula(t - 1)), plain(integer_formula(1 - t)), plain(integer_formula(s * i + d * a - p))
     ('t − 1', '1 − t', 's i + d a − p')
     """

@@ -19,7 +19,7 @@ from derive.handout.formula import (
     Scripts,
     Words,
     paren,
-)
+)  # fmt: skip
 from derive.handout.symbols import ACCENTS, GREEK
 
 FUNCTION_NAMES: dict[str, Formula] = {
@@ -124,6 +124,8 @@ def access_formula(name: str, time: Formula | None, entry: Formula | None, names
         return Fraction(Row((Operator("partial"), names.loss_letter)), below)
     if rest and kind == "d":
         return Row((Identifier("d"), access_formula(rest, time, entry, names)))
+    if rest and kind == names.loss:
+        return _placed(Symbol(names.loss_letter, _subscript(rest)), time, entry, names)
     if rest and kind == "delta":
         return _placed(Symbol(Identifier("delta"), access_formula(rest, None, None, names)), time, entry, names)
     return _placed(split(name), time, entry, names)
@@ -132,11 +134,6 @@ def access_formula(name: str, time: Formula | None, entry: Formula | None, names
 def is_differential(name: str, names: Names) -> bool:
     """Whether ``name`` is written with a d in front."""
     return name not in names.written and name.startswith("d_")
-
-
-def is_quotient(name: str, names: Names) -> bool:
-    """Whether ``name`` is written as ∂ over ∂."""
-    return name not in names.written and name.startswith("grad_")
 
 
 def _as_symbol(formula: Formula) -> Symbol:

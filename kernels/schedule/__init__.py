@@ -1,7 +1,6 @@
 """From equations to a plan: which arrays there are, in which order they are made, and by which loops and products."""
 
-from kernels.schedule.entries import CannotCompile
-from kernels.schedule.functions import UnboundFunction
+from kernels.schedule.functions import bound
 from kernels.schedule.passes import PASSES, planned
 
-__all__ = ["PASSES", "CannotCompile", "UnboundFunction", "planned"]
+__all__ = ["PASSES", "bound", "planned"]

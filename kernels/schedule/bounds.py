@@ -48,6 +48,36 @@ def holds(condition: Condition, ranges: Sequence[Range]) -> bool | None:
             return bool(remainder == 0) if remainder.is_Integer else None
 
 
+def simplest(condition: Condition, ranges: Sequence[Range]) -> Condition:
+    """The same condition, open on a side that is certain."""
+    if not isinstance(condition, Within):
+        return condition
+    for item in reversed(ranges):
+        ends = one_sided(condition, item.index, ranges)
+        if ends is not None and condition.value != item.index and sp.expand(ends[0] - ends[1]) != 0:
+            condition = Within(item.index, *ends)
+            break
+    lower = -sp.oo if at_least(condition.value, condition.lower, ranges) else condition.lower
+    upper = sp.oo if at_most(condition.value, condition.upper, ranges) else condition.upper
+    if condition.lower == condition.upper:
+        return condition
+    return Within(condition.value, lower, upper)
+
+
+def are_opposite(one: Sequence[Condition], other: Sequence[Condition], ranges: Sequence[Range]) -> bool:
+    """True if exactly one of the two holds, whatever the indices."""
+    if len(one) != 1 or len(other) != 1:
+        return False
+    for item in ranges:
+        first, second = one_sided(one[0], item.index, ranges), one_sided(other[0], item.index, ranges)
+        if first is None or second is None:
+            continue
+        (first, second) = (first, second) if first[0] == item.lower else (second, first)
+        meet = sp.expand(second[0] - first[1]) == 1
+        return bool(first[0] == item.lower and second[1] == item.upper and meet)
+    return False
+
+
 def needed(conditions: Iterable[Condition], ranges: Sequence[Range]) -> tuple[Condition, ...] | None:
     """The conditions that are not certain, each once and one-sided where one side is certain; None if one never holds."""
     kept: list[Condition] = []

@@ -18,14 +18,11 @@ from derive.language.expression import Access, Expression, Integer
 from derive.language.functions import ARRAY_FUNCTIONS
 from derive.language.shapes import shape_of
 from derive.language.system import Declaration, Shape
+from kernels.errors import CannotCompile
 
 Indices = tuple[Integer, ...]
 ROW_ZERO = sp.Integer(0)
 NOMINAL = 32  # what a size counts for when the cheapest order of a chain of products is chosen
-
-
-class CannotCompile(NotImplementedError):
-    """A formula that is mathematics for readers, such as an ordered product, was given to the compiler."""
 
 
 @dataclass
@@ -34,14 +31,12 @@ class Names:
 
     taken: set[str]
     counts: dict[str, int] = field(default_factory=dict)
+    indices: int = 0
 
-    def index(self, letters: str = "ijklmpqrs") -> sp.Symbol:
-        """An index with a short name: one of ``letters``, then numbered ones."""
-        for letter in letters:
-            if letter not in self.taken:
-                self.taken.add(letter)
-                return ast.index(letter)
-        return ast.index(self.array(letters[0]))
+    def index(self) -> sp.Symbol:
+        """An index without a name of its own; whoever prints it chooses a letter."""
+        self.indices += 1
+        return ast.index(f"_{self.indices}")
 
     def array(self, stem: str) -> str:
         """``stem_1``, ``stem_2`` …"""

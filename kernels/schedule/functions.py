@@ -13,10 +13,7 @@ from derive.language import expression as ast
 from derive.language.expression import Access, Expression
 from derive.language.functions import FUNCTIONS, X, Y
 from derive.language.system import Program
-
-
-class UnboundFunction(ValueError):
-    """A definition leaves a function open and the caller did not say what it is."""
+from kernels.errors import UnboundFunction
 
 
 def bound(program: Program, functions: Mapping[str, str]) -> Program:

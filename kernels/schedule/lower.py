@@ -11,15 +11,14 @@ from derive.language import expression as ast
 from derive.language.expression import Access, Condition, Expression, Integer
 from derive.language.system import Range
 from kernels.schedule import bounds
+from kernels.schedule.order import renamed
 from kernels.schedule.plan import (
-    BATCH, BATCH_SIZE, AddOuter, Array, Fill, For, Given, If, Multiply, Node, Pack, Part, Plan, Set, Stages, Statement, TimeLoop,
+    BATCH, BATCH_SIZE, AddOuter, Array, Average, Fill, For, Given, If, Multiply, Node, Pack, Part, Plan, Set, Stages, Statement, TimeLoop,
     View, Whole,
 )  # fmt: skip
 from kernels.schedule.stages import condition_symbols, index_symbols, is_plain
 
 BATCH_RANGE = Range(BATCH, sp.Integer(0), BATCH_SIZE - 1)
-ONE_OVER_BATCH = ast.SizeValue(1 / BATCH_SIZE)
-SEVERAL = ast.Within(BATCH_SIZE, sp.Integer(2), BATCH_SIZE)
 TOTAL = Access("total")
 
 
@@ -31,34 +30,53 @@ class _Lowering:
     before: list[Statement] = field(default_factory=list)  # packing done once, before the node being lowered
     making: frozenset[str] = frozenset()  # arrays not complete before the node being lowered
 
-    def node(self, node: Node, fixed: tuple[Range, ...]) -> list[Statement]:
-        if isinstance(node, Part):
-            return self.part(node, fixed)
-        loop = Range(node.index, node.lower, node.upper)
-        body = [statement for inner in node.body for statement in self.node(inner, (*fixed, loop))]
-        return [For(node.index, node.lower, node.upper, tuple(body), node.descending)]
+    def nodes(self, nodes: Sequence[Node], fixed: tuple[Range, ...]) -> list[Statement]:
+        """The nodes one after the other; two parts of one formula of which exactly one applies become an if and an else."""
+        statements: list[Statement] = []
+        waiting = list(nodes)
+        while waiting:
+            node = waiting.pop(0)
+            if isinstance(node, TimeLoop):
+                loop = Range(node.index, node.lower, node.upper)
+                body = tuple(self.nodes(node.body, (*fixed, loop)))
+                statements.append(For(node.index, node.lower, node.upper, body, node.descending))
+                continue
+            conditions, body = self.part(node, fixed)
+            if not conditions:
+                statements += body
+                continue
+            otherwise = [] if node.adding else self.zero(self.free(node, fixed))
+            following = waiting[0] if waiting else None
+            if isinstance(following, Part) and following.adding and not node.adding and following.target == node.target:
+                theirs, other = self.part(replace(following, adding=False), fixed)
+                if bounds.are_opposite(conditions, theirs, fixed):
+                    otherwise = other
+                    waiting.pop(0)
+            simple = tuple(bounds.simplest(condition, fixed) for condition in conditions)
+            statements.append(If(simple, tuple(body), tuple(otherwise)))
+        return statements
 
     # One part -----------------------------------------------------------------------------------------------------
 
-    def part(self, part: Part, fixed: tuple[Range, ...]) -> list[Statement]:
-        """Tests on the current step outside; inside, conditions on free indices become their ranges where they can."""
+    def free(self, part: Part, fixed: tuple[Range, ...]) -> Part:
+        """``part`` without loops over steps that are fixed already."""
+        steps = {item.index for item in fixed}
+        return replace(part, times=tuple(item for item in part.times if item.index not in steps))
+
+    def part(self, part: Part, fixed: tuple[Range, ...]) -> tuple[tuple[Condition, ...], list[Statement]]:
+        """The conditions on the current steps, and what to do where they hold: there, conditions on free indices become their ranges."""
+        part = at_single_steps(self.free(part, fixed))
         steps = {item.index for item in fixed}
         outside = tuple(c for c in part.conditions if condition_symbols(c) <= steps)
-        inside = tuple(c for c in part.conditions if c not in outside)
-        outside = bounds.needed(outside, fixed) or ()
-        free = replace(part, times=tuple(item for item in part.times if item.index not in steps), conditions=inside)
+        free = replace(part, conditions=tuple(c for c in part.conditions if c not in outside))
         cut = self.narrowed(free, fixed)
         body: list[Statement] = []
         if not part.adding and (cut.conditions or cut.loops != free.loops):
             body += self.zero(free)
         body += self.product(cut, fixed) or self.nest(replace(cut, adding=cut.adding or bool(cut.conditions)))
         if part.average:
-            mean = ast.Product((part.target, ONE_OVER_BATCH))
-            scale = nested([*free.times, *free.entries], [Set(part.number, part.target, mean)])
-            body.append(If((SEVERAL,), tuple(scale)))
-        if outside:
-            body = [If(outside, tuple(body), () if part.adding else tuple(self.zero(free)))]
-        return body
+            body.append(Average(part.number, self.row(part.target)))
+        return bounds.needed(outside, fixed) or (), body
 
     def narrowed(self, part: Part, fixed: tuple[Range, ...]) -> Part:
         """``part`` with conditions on one of its indices moved into that index's range."""
@@ -107,7 +125,7 @@ class _Lowering:
         if isinstance(part.body, ast.Call):
             return self.whole(part, part.body)
         if part.unless:
-            at = tuple(step for step in part.target.superscripts if step in {s.index for s in self.arrays[part.unless].slots})
+            at = tuple(step for step in part.target.superscripts if sp.sympify(step).free_symbols)
             given = Access(part.unless, at, part.target.subscripts)
             copy, default = (replace(part, unless="", body=body) for body in (given, part.body))
             return [If((Given(part.unless),), tuple(self.nest(copy)), tuple(self.nest(default)))]
@@ -228,29 +246,31 @@ class _Lowering:
         left, matrix = self.view(first, rows, summed), self.view(second, summed, columns)
         if left is None or matrix is None or (left.transposed and left.merged > 1):
             return None
-        packing = self.pack(number, matrix, second, summed, columns)
-        if packing and not rows:
-            return None  # packing a matrix for one row costs more than it saves
+        if not rows and not (self.is_complete(matrix) and fixed):
+            return None  # packing a matrix for a single row costs more than it saves
+        packing = self.pack(number, matrix, summed, columns)
         panels = self.packed[matrix]
         return [*packing, Multiply(number, left, panels, out, adding)]
 
-    def pack(
-        self, number: int, matrix: View, access: Expression, summed: list[Range], columns: list[Range]
-    ) -> list[Statement]:
-        """Packs ``matrix`` once before everything that uses it, if it is complete by then; else returns the statement that packs it here."""
-        moves = any(sp.sympify(place).free_symbols - _sizes(place) for place in matrix.places if isinstance(place, sp.Expr))
-        panels = self.packed.get(matrix)
-        if panels is None:
-            stem = f"{matrix.name}_{'transposed_' if matrix.transposed else ''}panels"
-            panels, count = stem, 1
-            while panels in self.panels:
-                count += 1
-                panels = f"{stem}_{count}"
-            self.packed[matrix] = panels
-            self.panels[panels] = (extent(summed), extent(columns))
-            if not moves and matrix.name not in self.making:
-                self.before.append(Pack(number, matrix, panels))
-        return [Pack(number, matrix, panels)] if moves or matrix.name in self.making else []
+    def is_complete(self, matrix: View) -> bool:
+        """True if ``matrix`` is the same, and known, before the statement being made and all loops around it."""
+        moves = any(isinstance(place, sp.Expr) and place.free_symbols - _sizes(place) for place in matrix.places)
+        return not moves and matrix.name not in self.making
+
+    def pack(self, number: int, matrix: View, summed: list[Range], columns: list[Range]) -> list[Statement]:
+        """Packs ``matrix`` once, before everything that uses it, if it is complete by then; else returns the statement that packs it here."""
+        if matrix in self.packed:
+            return [] if self.is_complete(matrix) else [Pack(number, matrix, self.packed[matrix])]
+        stem = f"{matrix.name}_{'transposed_' if matrix.transposed else ''}panels"
+        numbered = (stem if count == 1 else f"{stem}_{count}" for count in range(1, 1000))
+        panels = next(name for name in numbered if name not in self.panels)
+        self.packed[matrix] = panels
+        self.panels[panels] = (extent(summed), extent(columns))
+        packing: list[Statement] = [Pack(number, matrix, panels)]
+        if not self.is_complete(matrix):
+            return packing
+        self.before += packing
+        return []
 
     def view(self, access: Expression, first: list[Range], second: list[Range]) -> View | None:
         """``access`` as a matrix whose rows are counted by ``first`` and columns by ``second``; None where its storage forbids it."""
@@ -328,6 +348,27 @@ def guarded(conditions: tuple[Condition, ...], body: list[Statement]) -> list[St
     return [If(conditions, tuple(body))] if conditions else body
 
 
+def at_single_steps(part: Part) -> Part:
+    """``part`` with the step put in for a superscript that has only one."""
+    for item in part.times:
+        if sp.expand(sp.sympify(item.upper) - item.lower) == 0:
+            change = {item.index: sp.sympify(item.lower)}
+            body, target = ast.substitute_indices(part.body, change), ast.substitute_indices(part.target, change)
+            assert isinstance(target, Access)
+            guard = ast.substitute_indices(ast.Guard(part.conditions, ast.ONE), change)
+            assert isinstance(guard, ast.Guard)
+            part = replace(
+                part,
+                target=target,
+                times=tuple(renamed(other, change) for other in part.times if other != item),
+                entries=tuple(renamed(entry, change) for entry in part.entries),
+                sums=tuple(renamed(entry, change) for entry in part.sums),
+                conditions=guard.conditions,
+                body=body,
+            )
+    return part
+
+
 def made(node: Node) -> frozenset[str]:
     """The arrays that ``node`` makes."""
     if isinstance(node, Part):
@@ -342,6 +383,6 @@ def lowered(stages: Stages, nodes: Sequence[Node]) -> Plan:
     for place, node in enumerate(nodes):
         state.before = []
         state.making = frozenset().union(*(made(later) for later in nodes[place:]))
-        body = state.node(node, ())
+        body = state.nodes([node], ())
         statements += [*state.before, *body]
     return Plan(state.arrays, state.panels, tuple(statements))

@@ -15,8 +15,8 @@ import sympy as sp
 from derive.language import expression as ast
 from derive.language.expression import Access, Expression, Integer
 from derive.language.system import Range
+from kernels.errors import CannotCompile
 from kernels.schedule import bounds
-from kernels.schedule.entries import CannotCompile
 from kernels.schedule.plan import Array, Node, Part, Stages, TimeLoop
 
 

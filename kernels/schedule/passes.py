@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import sympy as sp
 
 from derive.language import expression as ast
 from derive.language.expression import Access, Expression
-from derive.language.system import Program, Range
+from derive.language.system import Equation, Program, Range
 from kernels.schedule.entries import Names
 from kernels.schedule.fuse import fused
 from kernels.schedule.lower import lowered
 from kernels.schedule.order import ordered
-from kernels.schedule.plan import Array, Plan
+from kernels.schedule.plan import Array, Average, Plan, View
 from kernels.schedule.stages import cut
-
-ADJOINT_PREFIXES = ("delta_", "grad_")
-
 
 @dataclass(frozen=True)
 class Pass:
@@ -38,14 +35,28 @@ PASSES = (
 )
 
 
-def planned(program: Program, outputs: Sequence[Access]) -> Plan:
-    """The plan that makes ``outputs`` from a program whose functions are bound."""
+def planned(program: Program, outputs: Sequence[Access], adjoints: Mapping[str, str], averaged: bool) -> Plan:
+    """The plan that makes ``outputs``, the loss first, from a program whose functions are bound.
+
+    ``adjoints`` says for each array that is not the model's whose adjoint it is. ``averaged`` outputs are gradients of a mean.
+    """
+    arrays = placed(program, adjoints)
     numbers, program = pruned(program, outputs)
-    arrays = placed(program)
+    needed = {item.name for item in program.declarations} | {start.key for start in program.starts}
+    arrays = {name: array for name, array in arrays.items() if name in needed}
     names = Names({item.name for item in program.declarations} | {size.name for size in program.sizes})
     stages = cut(program, arrays, names, numbers)
     stages, nodes = ordered(stages)
-    return fused(lowered(stages, nodes))
+    plan = fused(lowered(stages, nodes))
+    return with_averages(plan, outputs[1:], dict(zip(numbers, program.equations, strict=True))) if averaged else plan
+
+
+def with_averages(plan: Plan, outputs: Sequence[Access], equations: Mapping[int, Equation]) -> Plan:
+    """Gradients that each sequence has of its own, divided by the number of sequences: the loss of a batch is a mean."""
+    batched = dict.fromkeys(access.name for access in outputs if plan.arrays[access.name].batched)
+    number = {equation.target.name: number for number, equation in equations.items()}
+    averages = (Average(number[name], View(name, (None,))) for name in batched)
+    return replace(plan, statements=(*plan.statements, *averages))
 
 
 def pruned(program: Program, outputs: Sequence[Access]) -> tuple[tuple[int, ...], Program]:
@@ -72,24 +83,21 @@ def pruned(program: Program, outputs: Sequence[Access]) -> tuple[tuple[int, ...]
     )
 
 
-def placed(program: Program) -> dict[str, Array]:
+def placed(program: Program, adjoints: Mapping[str, str]) -> dict[str, Array]:
     """Every array with its axes, those of starts included."""
+    declared = {item.name: item for item in program.declarations}
     batched = {item.name for item in program.declarations if item.role == "given"}
     batched |= {start.access.name for start in program.starts}
-    declared = {item.name: item for item in program.declarations}
-    means: set[str] = set()
-    changed = True
-    while changed:
-        changed = False
-        for equation in program.equations:
-            name = equation.target.name
-            if name in batched or name in means:
-                continue
-            if any(isinstance(node, Access) and node.name in batched for node in ast.walk(equation.value)):
-                primal = adjoint_of(name)
-                is_mean = primal in declared and primal not in batched
-                (means if is_mean else batched).add(name)
-                changed = True
+    model = [equation for equation in program.equations if equation.target.name not in adjoints]
+    others = [equation for equation in program.equations if equation.target.name in adjoints]
+    batched = reached(model, batched, frozenset())
+    without = frozenset(name for name, primal in adjoints.items() if primal not in batched)
+    batched = reached(others, batched, without)
+    means = {
+        equation.target.name
+        for equation in others
+        if equation.target.name in without and reads_any(equation.value, batched)
+    }
     arrays: dict[str, Array] = {}
     for item in program.declarations:
         slots = list(item.superscripts)
@@ -107,11 +115,19 @@ def placed(program: Program) -> dict[str, Array]:
     return arrays
 
 
+def reached(equations: Sequence[Equation], batched: set[str], never: frozenset[str]) -> set[str]:
+    """``batched`` and all arrays made from these, except those that are ``never``."""
+    while True:
+        new = {e.target.name for e in equations if reads_any(e.value, batched)} - batched - never
+        if not new:
+            return batched
+        batched = batched | new
+
+
+def reads_any(value: Expression, names: Collection[str]) -> bool:
+    return any(isinstance(node, Access) and node.name in names for node in ast.walk(value))
+
+
 def _with(slot: Range, step: sp.Expr) -> Range:
     step = sp.sympify(step)
     return slot if step == slot.index else replace(slot, lower=sp.Min(slot.lower, step), upper=sp.Max(slot.upper, step))
-
-
-def adjoint_of(name: str) -> str | None:
-    """The array whose adjoint is called ``name``: z for delta_z, U for grad_U."""
-    return next((name.removeprefix(prefix) for prefix in ADJOINT_PREFIXES if name.startswith(prefix)), None)

@@ -140,6 +140,14 @@ class Fill:
 
 
 @dataclass(frozen=True)
+class Average:
+    """out divided by the number of sequences in the batch."""
+
+    number: int
+    out: View
+
+
+@dataclass(frozen=True)
 class Pack:
     """panels ← matrix, in the order in which a product reads it."""
 
@@ -179,7 +187,7 @@ class Whole:
     out: View | Access
 
 
-Statement = For | If | Set | Fill | Pack | Multiply | AddOuter | Whole
+Statement = For | If | Set | Fill | Average | Pack | Multiply | AddOuter | Whole
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ import sympy as sp
 from derive.language import expression as ast
 from derive.language.expression import Access, Condition, Expression, Integer
 from derive.language.system import Declaration, Equation, Program, Range, Shape, Start
+from kernels.errors import CannotCompile
 from kernels.schedule import bounds
-from kernels.schedule.entries import CannotCompile, Names, Writer
+from kernels.schedule.entries import Names, Writer
 from kernels.schedule.plan import BATCH, Array, Part, Stages
 
 WHOLE_ARRAY_CALLS = frozenset({"softmax", "logsumexp"})

@@ -1,11 +1,12 @@
 """Witnesses for gradients, and the report of what they say about a derivation.
 
-witnesses lists them; each differentiates the forward equations in its own way (autodiff, complex_step, differences, jax_witness,
-torch_witness); report compares a derivation with them.
+witnesses lists them; each differentiates the forward equations in its own way (autodiff, complex_step, differences,
+jax_witness, torch_witness); report compares a derivation with them.
 """
 
+from kernels.verify.claims import check_steps
 from kernels.verify.objective import Gradients
 from kernels.verify.report import Report, derived_gradients, trial_sizes, verify
 from kernels.verify.witnesses import WITNESSES, Witness
 
-__all__ = ["WITNESSES", "Gradients", "Report", "Witness", "derived_gradients", "trial_sizes", "verify"]
+__all__ = ["WITNESSES", "Gradients", "Report", "Witness", "check_steps", "derived_gradients", "trial_sizes", "verify"]

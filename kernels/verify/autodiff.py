@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 
@@ -19,20 +21,17 @@ def gradients(
     functions: Mapping[str, str],
 ) -> Gradients:
     """∂loss/∂key for every key of ``wrt``."""
-    import autograd
-    import autograd.numpy as numbers
-
+    numbers: Any = import_module("autograd.numpy")
+    grad: Any = import_module("autograd").grad
     at = objective(program, loss, sizes, values, functions, numbers)
     start = point(program, sizes, values, wrt, functions)
+
+    def loss_at(arrays: Arrays) -> Any:
+        # every array enters, so that a loss which does not depend on one is still a function of it
+        return at(arrays) + 0.0 * sum(numbers.sum(array) for array in arrays.values())
+
     found: Gradients = {}
     for keys in groups(values, wrt):
-        parts = autograd.grad(lambda arrays: at(arrays) + 0.0 * _touch(numbers, arrays))(
-            {key: start[key] for key in keys}
-        )
+        parts = grad(loss_at)({key: start[key] for key in keys})
         found |= {key: np.asarray(parts[key]) for key in keys}
     return found
-
-
-def _touch(numbers: object, arrays: Arrays) -> object:
-    """A number that depends on every array, so that a loss which does not is still a function of them."""
-    return sum(numbers.sum(array) for array in arrays.values())  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Witness: the complex step, Im loss(x + ih) / h, which has no subtraction and therefore no rounding error from a small h.
+"""Witness: the complex step, Im loss(x + ih) / h, which subtracts nothing and so allows any small h.
 
 W. Squire, G. Trapp, Using complex variables to estimate derivatives of real functions, SIAM Review 40 (1998) 110-112.
 """

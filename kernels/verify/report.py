@@ -1,4 +1,4 @@
-"""Checking a derivation: its gradient program, and its kernel where there is one, against every witness at several sizes."""
+"""Checking a derivation: its gradient program and its kernel against every witness at several sizes."""
 
 from __future__ import annotations
 
@@ -102,7 +102,8 @@ def verify(
 ) -> Report:
     """The derived gradients, and the kernel's if given, against each witness: one record for each gradient and witness.
 
-    A record's error is the largest over all ``sizes`` (by default those of ``trial_sizes``), and its sizes are those where it occurred.
+    A record's error is the largest over all ``sizes`` (by default those of ``trial_sizes``), and its sizes are those
+    where it occurred.
     """
     forward = derivation.system.program
     bound = bindings(forward, functions)
@@ -110,6 +111,8 @@ def verify(
     present = [name for name in chosen if WITNESSES[name].is_available]
     trials = [draw(forward, seed + k, extents, bound) for k, extents in enumerate(sizes or trial_sizes(forward, seed))]
     wrt = list(derivation.gradients)
+    stand_ins = sorted(f"{name} = {row}" for name, row in bound.items() if name not in dict(forward.functions))
+    note = f" ({', '.join(stand_ins)})" if stand_ins else ""
     subjects: dict[str, list[Gradients]] = {
         "": [derived_gradients(derivation, extents, values, bound) for extents, values in trials]
     }
@@ -125,7 +128,7 @@ def verify(
                 worst = int(np.argmax(errors))  # the first NaN, where there is one
                 records.append(
                     Evidence(
-                        f"{prefix}gradient in {key}",
+                        f"{prefix}gradient in {key}{note}",
                         name,
                         errors[worst],
                         witness.tolerance,

@@ -1,9 +1,10 @@
-"""Products in registers against NumPy: every tail, every stride, every vector width the host can run, and numba's cache."""
+"""Products in registers against NumPy: tails, strides, every vector width the host can run, and numba's cache."""
 
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numba
@@ -16,6 +17,8 @@ from kernels.register_block import DEPTH, Target, target, target_with
 
 ROOT = Path(__file__).parents[2]
 DTYPES = ("float64", "float32")
+Array = np.ndarray
+Spread = Callable[[np.ndarray, str], np.ndarray]
 SIZES = (  # rows, inner, columns
     *((rows, 3, columns) for rows in (0, 1, 2, 5, 6, 7, 8) for columns in (0, 1, 2, 4, 7, 8, 9, 17, 31, 33)),
     *((rows, inner, 5) for rows in (1, 4) for inner in (0, 1, 2, 7, 8, 9, DEPTH - 1, DEPTH, DEPTH + 1, 2 * DEPTH + 5)),
@@ -23,7 +26,17 @@ SIZES = (  # rows, inner, columns
 )
 
 
-def everything(M, Mt, A, B, panels, C_product, C_add, C_outer, C_add_outer):
+def everything(
+    M: Array,
+    Mt: Array,
+    A: Array,
+    B: Array,
+    panels: Array,
+    C_product: Array,
+    C_add: Array,
+    C_outer: Array,
+    C_add_outer: Array,
+) -> None:
     """One caller for all five functions, so that tests compile once for each dtype and layout."""
     pack(M, panels)
     product(A, panels, C_product)
@@ -33,10 +46,10 @@ def everything(M, Mt, A, B, panels, C_product, C_add, C_outer, C_add_outer):
     add_outer(A, B, C_add_outer)
 
 
-compiled = numba.njit(everything)
+compiled: Callable[..., None] = numba.njit(everything)
 
 
-def padded(values: np.ndarray, dtype: str) -> np.ndarray:
+def padded(values: Array, dtype: str) -> Array:
     """The same matrix inside a wider one, so that rows lie apart and start at odd addresses; around it stand 99s."""
     room = np.full((values.shape[0] + 2, values.shape[1] + 5), 99, dtype)
     view = room[1:-1, 3:-2]
@@ -44,7 +57,7 @@ def padded(values: np.ndarray, dtype: str) -> np.ndarray:
     return view
 
 
-def matrices(rows: int, inner: int, columns: int, dtype: str, spread) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def matrices(rows: int, inner: int, columns: int, dtype: str, spread: Spread) -> tuple[list[Array], list[Array]]:
     """Arguments for `everything` and the four right answers."""
     random = np.random.default_rng([rows, inner, columns])
     A, M, B = (random.normal(size=shape).astype(dtype) for shape in ((rows, inner), (inner, columns), (rows, columns)))
@@ -56,11 +69,13 @@ def matrices(rows: int, inner: int, columns: int, dtype: str, spread) -> tuple[l
     return arguments, [A @ M, C + A @ M, A.T @ B, D + A.T @ B]
 
 
-def compact(values: np.ndarray, dtype: str) -> np.ndarray:
+def compact(values: Array, dtype: str) -> Array:
     return np.ascontiguousarray(values, dtype)
 
 
-def largest_error(sizes: tuple[int, int, int], dtype: str, spread, function=compiled) -> float:
+def largest_error(
+    sizes: tuple[int, int, int], dtype: str, spread: Spread, function: Callable[..., None] = compiled
+) -> float:
     """Over the four results, in units of eps · the number of terms."""
     arguments, answers = matrices(*sizes, dtype, spread)
     function(*arguments)
@@ -73,21 +88,21 @@ def largest_error(sizes: tuple[int, int, int], dtype: str, spread, function=comp
     return float(max(errors) / np.finfo(dtype).eps / (max(sizes) + 1))
 
 
-@pytest.mark.parametrize("spread", (compact, padded))
+@pytest.mark.parametrize("spread", [compact, padded])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_compiled_products_equal_numpy_s_at_every_size(dtype, spread):
+def test_compiled_products_equal_numpy_s_at_every_size(dtype: str, spread: Spread):
     for sizes in SIZES:
         assert largest_error(sizes, dtype, spread) < 4, sizes
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_unjitted_products_equal_numpy_s_at_every_size(dtype):
+def test_unjitted_products_equal_numpy_s_at_every_size(dtype: str):
     for sizes in SIZES:
         assert largest_error(sizes, dtype, padded, everything) < 4, sizes
 
 
 def test_the_error_measure_sees_one_wrong_term():
-    def wrong(M, Mt, A, B, panels, *results):
+    def wrong(M: Array, Mt: Array, A: Array, B: Array, panels: Array, *results: Array) -> None:
         everything(M, Mt, A, B, panels, *results)
         results[1][-1, -1] += A[-1, -1] * M[-1, -1]
 
@@ -95,7 +110,7 @@ def test_the_error_measure_sees_one_wrong_term():
 
 
 @numba.njit
-def over_time(A, panels, C, D, G):
+def over_time(A: Array, panels: Array, C: Array, D: Array, G: Array) -> None:
     product(A, panels, C)
     for t in range(1, A.shape[0]):
         add_product(A[t - 1], panels, C[t])
@@ -117,7 +132,7 @@ def test_leading_axes_count_rows_and_slices_of_them_are_matrices():
 
 
 @numba.njit
-def of_vectors(a, panels, c, G):
+def of_vectors(a: Array, panels: Array, c: Array, G: Array) -> None:
     add_product(a, panels, c)
     add_outer(a, c, G)
 
@@ -135,7 +150,7 @@ def test_a_vector_is_one_row():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_infinities_and_nans_reach_exactly_the_entries_they_reach_in_numpy(dtype):
+def test_infinities_and_nans_reach_exactly_the_entries_they_reach_in_numpy(dtype: str):
     (M, Mt, A, B, panels, *results), _ = matrices(7, 12, 21, dtype, compact)
     A[1, 2], A[4, 0], M[5, 8], B[3, 20] = np.inf, np.nan, -np.inf, np.nan
     A[6, 5] = 0  # 0 · ∞ is NaN
@@ -153,7 +168,7 @@ def test_sizes_that_disagree_are_refused():
     for position in range(len(arguments)):
         wrong = list(arguments)
         wrong[position] = np.zeros(tuple(size + 40 for size in wrong[position].shape))
-        with pytest.raises(ValueError, match="pack|product|outer"):
+        with pytest.raises(ValueError, match=r"pack|product|outer"):
             compiled(*wrong)
 
 
@@ -166,25 +181,27 @@ def test_types_that_disagree_are_refused():
         compiled(*arguments[:5], np.asfortranarray(arguments[5]), *arguments[6:])
 
 
-@pytest.mark.parametrize("shape", (0, 7, (3, 5), (2, 0, 3)))
-def test_aligned_arrays_start_at_a_cache_line(shape):
+@pytest.mark.parametrize("shape", [0, 7, (3, 5), (2, 0, 3)])
+def test_aligned_arrays_start_at_a_cache_line(shape: int | tuple[int, ...]):
     for dtype in DTYPES:
         array = aligned(shape, dtype)
-        assert array.shape == np.zeros(shape).shape and array.dtype == dtype and not array.any()
+        assert array.shape == np.zeros(shape).shape
+        assert array.dtype == dtype
+        assert not array.any()
         assert array.size == 0 or array.ctypes.data % 64 == 0
 
 
 @pytest.mark.parametrize(
-    ("features", "triple", "expected"),
-    (
+    "features, triple, expected",
+    [
         ("+avx2,+fma,+avx512f,+avx512vl", "x86_64-unknown-linux-gnu", Target(64, True, True)),
         ("+avx2,+fma,+avx512f,-avx512vl", "x86_64-unknown-linux-gnu", Target(32, False, True)),
         ("+avx2,-fma,-avx512f", "x86_64-pc-windows-msvc", Target(32, False, False)),
         ("", "x86_64-apple-darwin", Target(16, False, False)),
         ("+neon", "arm64-apple-darwin", Target(16, True, True)),
-    ),
+    ],
 )
-def test_vector_width_follows_the_processor_s_features(features, triple, expected):
+def test_vector_width_follows_the_processor_s_features(features: str, triple: str, expected: Target):
     assert target_with(features, triple) == expected
 
 
@@ -208,7 +225,7 @@ def in_new_process(code: str, **environment: str) -> dict:
 
 @pytest.mark.skipif(target().width < 32, reason="the host runs no code for these processors")
 @pytest.mark.parametrize("processor", NARROWER)
-def test_products_are_right_on_processors_with_narrower_vectors(processor):
+def test_products_are_right_on_processors_with_narrower_vectors(processor: str):
     features, width = NARROWER[processor]
     code = (
         "import json, test_product as t\n"
@@ -216,10 +233,11 @@ def test_products_are_right_on_processors_with_narrower_vectors(processor):
         "print(json.dumps({'worst': worst, 'width': t.target().width}))"
     )
     result = in_new_process(code, NUMBA_CPU_NAME=processor, NUMBA_CPU_FEATURES=features)
-    assert result["width"] == width and result["worst"] < 4
+    assert result["width"] == width
+    assert result["worst"] < 4
 
 
-def test_a_second_process_loads_the_cached_machine_code_and_computes_the_same(tmp_path):
+def test_a_second_process_loads_the_cached_machine_code_and_computes_the_same(tmp_path: Path):
     (tmp_path / "emitted.py").write_text(
         "import numba\n"
         "from kernels.product import pack, product\n"
@@ -248,7 +266,9 @@ def test_a_second_process_loads_the_cached_machine_code_and_computes_the_same(tm
 
 
 def test_importing_the_package_does_not_import_numba():
-    assert in_new_process("import kernels, sys, json; print(json.dumps({'numba': 'numba' in sys.modules}))") == {"numba": False}
+    assert in_new_process("import kernels, sys, json; print(json.dumps({'numba': 'numba' in sys.modules}))") == {
+        "numba": False
+    }
 
 
 def test_the_target_is_one_of_those_described():

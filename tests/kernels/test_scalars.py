@@ -1,6 +1,8 @@
 """Each row of SCALARS against mpmath over its whole domain, at the special values, and for being vectorised."""
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 import mpmath
 import numba
@@ -21,11 +23,11 @@ WITNESSES = {  # with 40 digits more than either type has
 DTYPES = (np.float64, np.float32)
 
 
-def loop_over(function):
+def loop_over(function: Callable[[Any], Any]) -> Any:
     """The plain loop emitted source contains."""
 
     @numba.njit(error_model="numpy")
-    def loop(x, y):
+    def loop(x: np.ndarray, y: np.ndarray) -> None:
         for i in range(x.size):
             y[i] = function(x[i])
 
@@ -35,13 +37,13 @@ def loop_over(function):
 LOOPS = {name: loop_over(row.function) for name, row in SCALARS.items()}
 
 
-def values(name, x):
+def values(name: str, x: np.ndarray) -> np.ndarray:
     y = np.empty_like(x)
     LOOPS[name](x, y)
     return y
 
 
-def samples(name, dtype):
+def samples(name: str, dtype: type) -> np.ndarray:
     """The row's domain evenly, its middle again, and both signs of every power of ten down to the subnormals."""
     low, high = SCALARS[name].domain
     random = np.random.default_rng(0)
@@ -50,8 +52,8 @@ def samples(name, dtype):
     return x[(x > low) & (x < high) & (x != 0)]
 
 
-def largest_error_in_ulp(name, x, y):
-    """|y − f(x)| over the spacing of floats at f(x); overflow to ∞ is right where f(x) lies beyond the largest float."""
+def largest_error_in_ulp(name: str, x: np.ndarray, y: np.ndarray) -> float:
+    """|y − f(x)| over the float spacing at f(x); overflow to ∞ is right where f(x) exceeds the largest float."""
     info, worst = np.finfo(x.dtype), 0.0
     for argument, value in zip(x.tolist(), y.tolist(), strict=True):
         with mpmath.workdps(60):
@@ -71,7 +73,7 @@ def test_every_row_has_a_witness_and_every_witness_a_row():
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", SCALARS)
-def test_the_error_stays_below_the_row_s_bound(name, dtype):
+def test_the_error_stays_below_the_row_s_bound(name: str, dtype: type):
     x = samples(name, dtype)
     assert largest_error_in_ulp(name, x, values(name, x)) <= SCALARS[name].ulp
 
@@ -83,7 +85,7 @@ def test_the_error_measure_sees_a_planted_error():
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", SCALARS)
-def test_special_values_are_numpy_s_with_their_signs(name, dtype):
+def test_special_values_are_numpy_s_with_their_signs(name: str, dtype: type):
     tiny, huge = np.finfo(dtype).smallest_subnormal, np.finfo(dtype).max
     x = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, huge, -huge, tiny, -tiny], dtype)
     with np.errstate(all="ignore"):
@@ -96,17 +98,18 @@ def test_special_values_are_numpy_s_with_their_signs(name, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", SCALARS)
-def test_unjitted_and_compiled_agree_and_keep_the_dtype(name, dtype):
+def test_unjitted_and_compiled_agree_and_keep_the_dtype(name: str, dtype: type):
     x = samples(name, dtype)
     x = x[np.abs(x) < 80]
     expected = SCALARS[name].function(x)
     np.testing.assert_allclose(values(name, x), expected, rtol=16 * np.finfo(dtype).eps)
     single = SCALARS[name].function(x[0])
-    assert single.dtype == dtype and single.ndim == 0 and expected.dtype == dtype
+    assert single.dtype == expected.dtype == dtype
+    assert single.ndim == 0
 
 
 @pytest.mark.parametrize("name", SCALARS)
-def test_whole_numbers_count_as_float64(name):
+def test_whole_numbers_count_as_float64(name: str):
     y = np.empty(1)
     LOOPS[name](np.array([2]), y)
     np.testing.assert_allclose(y[0], SCALARS[name].function(2.0), rtol=1e-15)
@@ -114,7 +117,7 @@ def test_whole_numbers_count_as_float64(name):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", SCALARS)
-def test_a_plain_loop_is_vectorised(name, dtype):
+def test_a_plain_loop_is_vectorised(name: str, dtype: type):
     values(name, np.ones(1, dtype))
     kind, element = (numba.float64, "double") if dtype == np.float64 else (numba.float32, "float")
     (code,) = (LOOPS[name].inspect_llvm(s) for s in LOOPS[name].signatures if s[0].dtype == kind)

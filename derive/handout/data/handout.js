@@ -17,3 +17,9 @@ addEventListener("hashchange", () => {
   for (let fold = target?.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
   target?.scrollIntoView();
 });
+document.fonts.ready.then(() => {  // stretched signs are measured anew once the font is there
+  const main = document.querySelector("main");
+  main.style.display = "none";
+  void main.offsetHeight;
+  main.style.display = "";
+});

@@ -20,8 +20,12 @@ Reading = tuple[Expression, Known]
 """An expression and its shape."""
 
 
+ALIASES = {"loss": "ell", "ell": "loss"}
+"""Names that mean the same where only one of them is defined."""
+
+
 @dataclass(frozen=True)
-class Scope:
+class Context:
     """The names in force, and where a node stands in the text."""
 
     arrays: Arrays
@@ -31,6 +35,8 @@ class Scope:
     functions: Mapping[str, str]
     """Bound and opaque names of functions; an opaque one is bound to ''."""
     place: Callable[[Node | Token], Span]
+    is_answer: bool = False
+    """No definition: ∂a/∂b may be written, and a sum may take the letter of a free index again."""
     values: Mapping[str, Reading] = field(default_factory=dict)
     strict: bool = True
     """Everything must be known; while shapes are inferred it need not be."""
@@ -41,10 +47,13 @@ class Scope:
         yield from (name.removesuffix(STEP) for name in self.superscripts)
         yield from self.integers
 
-    def with_index(self, name: Token) -> Scope:
-        """The scope in which ``name`` is an index variable."""
+    def with_index(self, name: Token) -> Context:
+        """The context in which ``name`` is an index variable."""
         text = str(name)
-        if text in self.superscripts or text in self.integers:
+        is_free = (
+            self.is_answer and isinstance(self.integers.get(text), sp.Symbol) and not self.integers[text].is_positive
+        )
+        if text in self.superscripts or (text in self.integers and not is_free):
             kind = "an array" if text in self.superscripts else "a size or an index already"
             raise RedefinedName(f"{text} is {kind}.", self.place(name), "Take another letter for the index.")
         return replace(self, integers={**self.integers, text: index(text)})
@@ -53,7 +62,10 @@ class Scope:
         """The internal name of the array written ``name``; loss^t beside loss is loss_step."""
         if has_superscripts and f"{name}{STEP}" in self.superscripts and not self.superscripts.get(name, ()):
             return f"{name}{STEP}"
-        return name if name in self.superscripts else None
+        if name in self.superscripts:
+            return name
+        alias = ALIASES.get(name, "")
+        return self.array(alias, has_superscripts) if alias in self.superscripts else None
 
     def is_function(self, name: str) -> bool:
         """``name`` before a bracket is a function and no array."""
@@ -63,8 +75,16 @@ class Scope:
 
     def unknown(self, name: str, node: Node | Token) -> DefinitionError:
         """The mistake of using ``name``."""
-        repair = did_you_mean(name, self.names, "Declare it under given or learn, or define it by an equation.")
-        return UnknownName(f"Nothing is called {name} here.", self.place(node), repair)
+        repair = "Declare it under given or learn, or define it by an equation."
+        known = set(self.names)
+        for cut in range(1, len(name)):
+            if name[:cut] in known and name[cut:] in known:
+                repair = f"For a product leave a space: {name[:cut]} {name[cut:]}"
+        return UnknownName(
+            f"Nothing is called {name} here.",
+            self.place(node),
+            did_you_mean(name, known, repair) if "space" not in repair else repair,
+        )
 
 
 def subscripts_of(text: str, integers: Mapping[str, Integer]) -> tuple[Integer, ...] | None:

@@ -1,0 +1,189 @@
+"""Arrays from a caller checked against the definition: each mistake has its own error, which names both things that disagree."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from derive.language.system import Program
+from kernels.errors import EmptyAxis, MissingArray, UnknownArray, WrongShape, WrongType
+
+Array = np.ndarray[Any, np.dtype[Any]]
+BATCH = "the batch"
+
+
+@dataclass(frozen=True)
+class Expected:
+    """One array of the definition: its shape without a batch, superscripts first; ``optional`` ones have a default."""
+
+    key: str
+    role: str
+    shape: tuple[sp.Expr, ...]
+    optional: bool = False
+
+    @property
+    def written(self) -> str:
+        """n × d, or what stands for it when there is less."""
+        return " × ".join(map(str, self.shape)) if self.shape else "a number"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The arrays as they are computed with, the size of everything, whether there is a batch, and which starts it covers."""
+
+    arrays: dict[str, Array]
+    sizes: dict[str, int]
+    batch: int | None
+    batched: frozenset[str]
+
+
+def expected(program: Program) -> dict[str, Expected]:
+    """What a caller may give, by key."""
+    found: dict[str, Expected] = {}
+    shapes = {}
+    for item in program.declarations:
+        shapes[item.name] = item
+        if item.role != "defined":
+            steps = tuple(sp.expand(span.upper - span.lower + 1) for span in item.superscripts)
+            found[item.name] = Expected(item.name, item.role, (*steps, *item.shape))
+    for start in program.starts:
+        state = shapes[start.access.name]
+        steps = tuple(
+            sp.expand(span.upper - span.lower + 1)
+            for span, step in zip(state.superscripts, start.access.superscripts, strict=True)
+            if sp.sympify(step) == span.index
+        )
+        found[start.key] = Expected(start.key, "start", (*steps, *state.shape), start.value is not None)
+    return found
+
+
+def spelled(key: str, table: Mapping[str, Expected]) -> str:
+    """``h0`` is read as ``h^0``."""
+    if key in table:
+        return key
+    return next((known for known in table if known.replace("^", "") == key), key)
+
+
+def checked(
+    table: Mapping[str, Expected], parameters: Mapping[str, Any], inputs: Mapping[str, Any], dtype: np.dtype[Any]
+) -> Checked:
+    """The caller's arrays, or the error that says what is wrong with them."""
+    arrays: dict[str, Array] = {}
+    for given, roles, kind in ((parameters, ("learn",), "parameter"), (inputs, ("given", "start"), "input")):
+        for key, value in given.items():
+            name = spelled(key, table)
+            if name not in table or table[name].role not in roles:
+                raise UnknownArray(unknown(key, kind, roles, table))
+            arrays[name] = numbers(name, value, dtype)
+    for key, item in table.items():
+        if key not in arrays and not item.optional:
+            where = "parameters" if item.role == "learn" else "inputs"
+            raise MissingArray(f"{key} is missing from the {where}; the definition says it is {item.written}")
+    batched, batch = batch_of(table, arrays)
+    sizes = solved(table, arrays, batched)
+    for key, array in arrays.items():
+        if array.size == 0:
+            axis = array.shape.index(0)
+            what = BATCH if key in batched and axis == 0 else str(table[key].shape[axis - (key in batched)])
+            raise EmptyAxis(f"{key} has shape {array.shape}: {what} must be at least 1")
+    ordered = {key: arrays[key] for key in table if key in arrays}
+    return Checked(ordered, sizes, batch, batched)
+
+
+def unknown(key: str, kind: str, roles: Sequence[str], table: Mapping[str, Expected]) -> str:
+    """There is no such array; the nearest name, or where it belongs, is the repair."""
+    known = [name for name, item in table.items() if item.role in roles]
+    if spelled(key, table) in table:
+        other = "parameters, the first argument" if kind == "input" else "inputs, the second argument"
+        return f"{key} belongs to the {other}"
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}" if known else "; there are none"
+    return f"the definition has no {kind} {key}{hint}"
+
+
+def numbers(key: str, value: Any, dtype: np.dtype[Any]) -> Array:
+    """``value`` as a contiguous array of ``dtype``; whole numbers and Python's numbers are taken where that is exact."""
+    array = np.asarray(value)
+    if array.dtype == dtype:
+        return np.require(array, dtype, ["C", "A", "W"])
+    if array.dtype.kind in "iub":
+        converted = array.astype(dtype)
+        if np.any(converted.astype(object) != array.astype(object)):
+            raise WrongType(f"{key} holds whole numbers that {dtype} cannot represent exactly")
+        return converted
+    if array.dtype.kind == "f" and not isinstance(value, np.ndarray | np.generic):
+        return array.astype(dtype)
+    if array.dtype.kind == "f":
+        raise WrongType(
+            f"{key} has dtype {array.dtype}, but this kernel computes in {dtype}; "
+            f'say {key}.astype("{dtype}"), or compile with dtype="{array.dtype}"'
+        )
+    raise WrongType(f"{key} has dtype {array.dtype}; a kernel takes real numbers ({dtype})")
+
+
+def batch_of(table: Mapping[str, Expected], arrays: Mapping[str, Array]) -> tuple[frozenset[str], int | None]:
+    """Which arrays have a batch axis in front, and its length; all given arrays have it or none has."""
+    batched: dict[str, int] = {}
+    single: list[str] = []
+    for key, array in arrays.items():
+        item, extra = table[key], array.ndim - len(table[key].shape)
+        if extra not in ((0,) if item.role == "learn" else (0, 1)):
+            axes = "" if item.role == "learn" else ", with an axis for the batch in front where there is one"
+            raise WrongShape(f"{key} has shape {array.shape}; the definition says {item.written}{axes}")
+        if extra:
+            batched[key] = array.shape[0]
+        elif item.role == "given":
+            single.append(key)
+    given = [key for key in batched if table[key].role == "given"]
+    if given and single:
+        one, other = given[0], single[0]
+        raise WrongShape(
+            f"{one} has shape {arrays[one].shape}, with a batch, but {other} has shape {arrays[other].shape}, without; "
+            f"give every input its batch axis"
+        )
+    if batched and single:
+        (start,) = list(batched)[:1]
+        raise WrongShape(f"{start} has shape {arrays[start].shape}, with a batch, but {single[0]} has none")
+    lengths = list(batched.items())
+    for key, length in lengths[1:]:
+        if length != lengths[0][1]:
+            raise WrongShape(
+                f"{key} has shape {arrays[key].shape}, a batch of {length}, but {lengths[0][0]} has a batch of {lengths[0][1]}"
+            )
+    return frozenset(batched), lengths[0][1] if lengths else None
+
+
+def solved(table: Mapping[str, Expected], arrays: Mapping[str, Array], batched: frozenset[str]) -> dict[str, int]:
+    """Every size, from the shapes; all shapes agree with it."""
+    known: dict[sp.Symbol, tuple[int, str]] = {}
+    pairs = [
+        (key, extent, length)
+        for key, array in arrays.items()
+        for extent, length in zip(table[key].shape, array.shape[key in batched :], strict=True)
+    ]
+    waiting = sorted(pairs, key=lambda pair: not pair[1].is_Symbol)
+    while waiting:
+        ready = [pair for pair in waiting if len(pair[1].free_symbols - known.keys()) <= 1]
+        if not ready:
+            key, extent, _ = waiting[0]
+            raise WrongShape(f"the shapes given do not determine {', '.join(map(str, extent.free_symbols))} of {key}")
+        key, extent, length = ready[0]
+        waiting.remove(ready[0])
+        new = extent.free_symbols - known.keys()
+        value = sp.expand(extent.xreplace({symbol: sp.Integer(known[symbol][0]) for symbol in extent.free_symbols & known.keys()}))
+        if new:
+            (symbol,) = new
+            solutions = [s for s in sp.solve(value - length, symbol) if s.is_Integer] if value != symbol else [sp.Integer(length)]
+            if len(solutions) != 1:
+                raise WrongShape(f"{key} has an axis of length {length}; the definition says {extent}")
+            known[symbol] = (int(solutions[0]), key)
+        elif value != length:
+            reasons = " and ".join(f"{symbol} = {known[symbol][0]} from {known[symbol][1]}" for symbol in sorted(extent.free_symbols, key=str))
+            wrong = f"{key} has shape {arrays[key].shape}; the definition says {table[key].written}"
+            raise WrongShape(f"{wrong}, and {reasons}" if reasons else wrong)
+    return {symbol.name: value for symbol, (value, _) in known.items()}

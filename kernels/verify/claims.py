@@ -1,0 +1,345 @@
+"""Checking what a derivation says at each step: every claim against a witness that sees only the forward equations.
+
+A derivative by an array inside the system is a derivative by a probe added to its equation; a Jacobian from an earlier state is taken with
+that state given, cut from its past.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from derive.calculus.stages import free_indices
+from derive.check_step import compare, relative_error
+from derive.derivation import Derivation
+from derive.evaluate import Scope, bindings, draw, gather, input_shape, integer, run, scope_at, scope_of
+from derive.evaluate import value as value_of
+from derive.evidence import Evidence
+from derive.language import expression as ast
+from derive.language.expression import Access, Expression, substitute_indices
+from derive.language.system import Declaration, Equation, Program, Range
+from derive.trace import Claim, Differential, Equal, StateDerivative, Step, TotalDerivative, VectorisedDerivative
+from kernels.verify import autodiff, complex_step
+from kernels.verify.report import trial_sizes
+
+TOLERANCE = 1e-10
+AUTODIFF = "autograd"
+COMPLEX_STEP = "complex step"
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """One choice of sizes and inputs, with what the forward equations and the witness make of it."""
+
+    derivation: Derivation
+    sizes: dict[str, int]
+    values: dict[str, Any]
+    functions: dict[str, str]
+    seed: int
+
+    @property
+    def forward(self) -> Program:
+        """The forward stages."""
+        return self.derivation.forward
+
+    @cached_property
+    def results(self) -> dict[tuple[str, tuple[int, ...]], Any]:
+        """Every forward value."""
+        return run(self.forward, self.sizes, self.values, functions=self.functions)
+
+    @cached_property
+    def loss_gradients(self) -> dict[str, Any]:
+        """∂loss/∂array for every array and start: by the witness, a probe of zeros added to each equation."""
+        program = self.forward
+        probes: dict[str, Any] = {}
+        for equation in self.forward.equations:
+            name = equation.target.name
+            if equation.target.subscripts or name == self.derivation.system.loss:
+                continue
+            program, probe = _with_probe(program, equation)
+            probes[name] = probe
+        zeros = {probe: np.zeros(input_shape(program, probe, self.sizes)) for probe in probes.values()}
+        keys = [d.name for d in self.forward.declarations if d.role != "defined"] + [s.key for s in self.forward.starts]
+        wanted = [*keys, *probes.values()]
+        found = autodiff.gradients(
+            program, self.derivation.system.loss, self.sizes, {**self.values, **zeros}, wanted, self.functions
+        )
+        return {**{key: found[key] for key in keys}, **{name: found[probe] for name, probe in probes.items()}}
+
+    def evaluated(self, value: Expression, wrt: Access) -> Any:
+        """``value``, an expression over the gradient program, at all times (and entries) of ``wrt`` that are not fixed."""
+        program = self.derivation.program
+        declaration = program.declaration(wrt.name)
+        free = [r for r, s in zip(declaration.superscripts, wrt.superscripts, strict=True) if s == r.index]
+        entries = [
+            Range(s, sp.Integer(0), extent - 1)  # type: ignore[arg-type]
+            for s, extent in zip(wrt.subscripts, declaration.shape, strict=False)
+        ]
+        target = Access("claimed", tuple(r.index for r in free), wrt.subscripts)
+        declared = Declaration(target.name, "defined", declaration.shape, tuple(free))
+        program = replace(
+            program,
+            declarations=(*program.declarations, declared),
+            equations=(*program.equations, Equation(target, value, (*free, *entries))),
+        )
+        results = run(program, self.sizes, self.values, functions=self.functions)
+        return gather(program, results, Access(target.name, target.superscripts), self.sizes)
+
+    def matrix(self, value: Expression, rows: int, columns: int) -> Any:
+        """``value`` as a matrix with these extents; a number is 1×1, a vector a column or a row."""
+        return np.reshape(value_of(value, self.scope), (rows, columns))
+
+    @cached_property
+    def scope(self) -> Scope:
+        """The gradient program's values."""
+        program = self.derivation.program
+        results = run(program, self.sizes, self.values, functions=self.functions)
+        return scope_at(program, results, self.sizes, self.functions)
+
+    def at(self, access: Access) -> tuple[str, tuple[int, ...]]:
+        """The key among the results of an access with known times."""
+        return access.name, tuple(integer(position, self.sizes) for position in access.superscripts)
+
+
+def check_steps(derivation: Derivation, seed: int = 0) -> dict[str, tuple[Evidence, ...]]:
+    """For every step and every detail, by its id, the evidence: at small distinct sizes, and where time runs over one step only."""
+    forward = derivation.system.program
+    functions = bindings(forward)
+    chosen = trial_sizes(forward, seed)[:2]
+    drawn = [draw(forward, seed + n, sizes, functions) for n, sizes in enumerate(chosen)]
+    trials = [_Trial(derivation, *pair, functions, seed + n) for n, pair in enumerate(drawn)]
+    steps = [inner for step in derivation.steps for inner in (step, *step.details)]
+    return {
+        step.id: tuple(_merged([record for claim in step.claims for record in _check(claim, step, trials, seed)]))
+        for step in steps
+    }
+
+
+def _check(claim: Claim, step: Step, trials: Sequence[_Trial], seed: int) -> list[Evidence]:
+    if isinstance(claim, Equal):
+        return [_equal(claim, step, trials[0], seed)]
+    checker, witness = _CHECKERS[type(claim)]
+    records = []
+    for trial in trials:
+        errors = [relative_error(found, wanted) for found, wanted in checker(claim, trial)]
+        if errors:
+            records.append(
+                Evidence(
+                    step.id,
+                    witness,
+                    max(errors, key=_badness),
+                    TOLERANCE,
+                    tuple(trial.sizes.items()),
+                    len(errors),
+                    trial.seed,
+                )
+            )
+    return records
+
+
+def _badness(error: float) -> float:
+    return float("inf") if np.isnan(error) else error
+
+
+def _merged(records: Sequence[Evidence]) -> list[Evidence]:
+    """One record for each witness: the worst error, all points counted."""
+    by_witness: dict[str, list[Evidence]] = {}
+    for record in records:
+        by_witness.setdefault(record.witness, []).append(record)
+    return [
+        replace(max(group, key=lambda record: _badness(record.error)), points=sum(record.points for record in group))
+        for group in by_witness.values()
+    ]
+
+
+def _equal(claim: Equal, step: Step, trial: _Trial, seed: int) -> Evidence:
+    program = trial.derivation.program
+    access = claim.left
+    ranges: list[Range] = []
+    if isinstance(access, Access):
+        declaration = program.declaration(access.name)
+        ranges += [r for r in declaration.superscripts if r.index in access.superscripts]
+        ranges += [
+            Range(s, sp.Integer(0), extent - 1) for s, extent in zip(access.subscripts, declaration.shape, strict=False)
+        ]  # type: ignore[arg-type]
+    else:
+        ranges += list(dict.fromkeys(r for d in trial.forward.declarations for r in d.superscripts))[:1]
+    used = free_indices(claim.left) | free_indices(claim.right)
+    kept = tuple(r for r in ranges if r.index in used)
+    return compare(
+        claim.left, claim.right, program, trial.sizes, seed, ranges=kept, functions=trial.functions, claim=step.id
+    )
+
+
+Pairs = list[tuple[Any, Any]]
+"""(what the derivation says, what the witness says), each pair to be equal."""
+
+
+def _total(claim: TotalDerivative, trial: _Trial) -> Pairs:
+    forward = trial.forward
+    key = claim.wrt.name
+    starts = {start.access: start.key for start in forward.starts}
+    key = starts.get(claim.wrt, key)
+    wanted = trial.loss_gradients.get(key)
+    if wanted is None:
+        return []
+    return [(trial.evaluated(claim.value, claim.wrt), wanted)]
+
+
+def _state(claim: StateDerivative, trial: _Trial) -> Pairs:
+    pairs: Pairs = []
+    for numbers in _positions(claim.of, trial, before=claim.wrt):
+        of = [_moved(access, numbers) for access in claim.of]
+        wrt = [_moved(access, numbers) for access in claim.wrt]
+        pairs.append(_jacobian_pair(trial, of, wrt, substitute_indices(claim.value, dict(numbers))))
+    return pairs
+
+
+def _positions(of: Sequence[Access], trial: _Trial, before: Sequence[Access]) -> list[dict[sp.Symbol, Any]]:
+    """Choices for the time indices of a claim: those of ``of`` over its range, others from before the first step to the last."""
+    span = trial.forward.declaration(of[0].name).superscripts[0]
+    low, high = integer(span.lower, trial.sizes), integer(span.upper, trial.sizes)
+    inside = {s for a in of for p in a.superscripts for s in sp.sympify(p).free_symbols if s.name not in trial.sizes}
+    outside = {
+        s for a in before for p in a.superscripts for s in sp.sympify(p).free_symbols if s.name not in trial.sizes
+    }
+    choices: list[dict[sp.Symbol, Any]] = [{}]
+    for symbol in sorted(inside | outside, key=str):
+        places = range(low if symbol in inside else low - 1, high + 1)
+        choices = [{**choice, symbol: sp.Integer(place)} for choice in choices for place in places]
+    return choices[:8]
+
+
+def _moved(access: Access, numbers: Mapping[sp.Symbol, Any]) -> Access:
+    moved = substitute_indices(access, dict(numbers))
+    assert isinstance(moved, Access)
+    return moved
+
+
+def _jacobian_pair(trial: _Trial, of: Sequence[Access], wrt: Sequence[Access], value: Expression) -> tuple[Any, Any]:
+    """cᵀ · value and cᵀ · Jacobian for a random c."""
+    at = {name: integer(access.superscripts[0], trial.sizes) for name, access in ((a.name, a) for a in reversed(wrt))}
+    program, given, keys = _cut(trial, at, wrt)
+    rng = np.random.default_rng(trial.seed)
+    cotangents = [rng.normal(size=np.shape(trial.results[trial.at(access)])) for access in of]
+    program, loss, seeds = _contracted(program, of, cotangents)
+    found = autodiff.gradients(
+        program,
+        loss,
+        trial.sizes,
+        {**trial.values, **given, **seeds},
+        list(dict.fromkeys(k for k, _ in keys)),
+        trial.functions,
+    )
+    wanted = np.concatenate([np.ravel(found[key] if place is None else found[key][place]) for key, place in keys])
+    cotangent = np.concatenate([np.ravel(c) for c in cotangents])
+    matrix = trial.matrix(value, cotangent.size, wanted.size)
+    return cotangent @ matrix, wanted
+
+
+def _cut(
+    trial: _Trial, at: Mapping[str, int], wrt: Sequence[Access]
+) -> tuple[Program, dict[str, Any], list[tuple[str, int | None]]]:
+    """The program in which states up to the given times are inputs, their values, and where each ``wrt`` is found among the inputs."""
+    program = trial.forward
+    given: dict[str, Any] = {}
+    for name, last in at.items():
+        equation = next(e for e in program.equations if e.target.name == name)
+        (span,) = equation.ranges[:1]
+        past = f"past_{name}"
+        declaration = program.declaration(name)
+        low, high = integer(span.lower, trial.sizes), integer(span.upper, trial.sizes)
+        time = span.index
+        after = ast.Guard((ast.Within(time, sp.Integer(last + 1), span.upper),), equation.value)
+        before = ast.Guard((ast.Within(time, span.lower, sp.Integer(last)),), Access(past, (time,)))
+        equations = tuple(replace(e, value=ast.Add((after, before))) if e is equation else e for e in program.equations)
+        program = replace(
+            program,
+            declarations=(*program.declarations, Declaration(past, "given", declaration.shape, (span,))),
+            equations=equations,
+        )
+        given[past] = np.stack([trial.results[name, (t,)] for t in range(low, high + 1)])
+    starts = {(s.access.name, trial.at(s.access)[1]): s.key for s in program.starts}
+    keys: list[tuple[str, int | None]] = []
+    for access in wrt:
+        name, position = trial.at(access)
+        low = integer(program.declaration(name).superscripts[0].lower, trial.sizes)
+        keys.append(
+            (starts[name, position], None) if (name, position) in starts else (f"past_{name}", position[0] - low)
+        )
+    return program, given, keys
+
+
+def _contracted(
+    program: Program, of: Sequence[Access], cotangents: Sequence[Any]
+) -> tuple[Program, str, dict[str, Any]]:
+    """The program with the scalar Σ ⟨c, of⟩ in it."""
+    seeds, declarations, terms = {}, [], []
+    for number, (access, cotangent) in enumerate(zip(of, cotangents, strict=True)):
+        name = f"cotangent{number}"
+        declarations.append(Declaration(name, "given", program.declaration(access.name).shape))
+        terms.append(ast.Inner(Access(name), access))
+        seeds[name] = cotangent
+    loss = "contracted_state"
+    total: Expression = terms[0] if len(terms) == 1 else ast.Add(tuple(terms))
+    program = replace(
+        program,
+        declarations=(*program.declarations, *declarations, Declaration(loss, "defined", ())),
+        equations=(*program.equations, Equation(Access(loss), total)),
+    )
+    return program, loss, seeds
+
+
+def _with_probe(program: Program, equation: Equation) -> tuple[Program, str]:
+    name = f"probe_{equation.target.name}"
+    declaration = replace(program.declaration(equation.target.name), name=name, role="given", zero_outside=False)
+    moved = replace(equation, value=ast.Add((equation.value, Access(name, equation.target.superscripts))))
+    equations = tuple(moved if e is equation else e for e in program.equations)
+    return replace(program, declarations=(*program.declarations, declaration), equations=equations), name
+
+
+def _differential(claim: Differential, trial: _Trial) -> Pairs:
+    """Directions for every parameter and start; the complex step gives the change of every array at once."""
+    rng = np.random.default_rng(trial.seed)
+    forward = trial.forward
+    keys = [d.name for d in forward.declarations if d.role == "learn"]
+    keys += [start.key for start in forward.starts if start.key in trial.values]
+    directions = {key: rng.normal(size=np.shape(trial.values[key])) for key in keys}
+    moved = {key: trial.values[key] + 1j * complex_step.STEP * change for key, change in directions.items()}
+    results = run(forward, trial.sizes, {**trial.values, **moved}, functions=trial.functions)
+    changes = {(f"d_{name}", at): np.imag(array) / complex_step.STEP for (name, at), array in results.items()}
+    shapes = {d.name: d.shape for d in trial.derivation.program.declarations}
+    shapes |= {f"d_{name}": shape for name, shape in shapes.items()}
+    scope = scope_of({**trial.results, **changes}, shapes, trial.sizes, trial.functions)
+    pairs: Pairs = []
+    for numbers in _positions([*claim.of], trial, before=()):
+        at = [trial.at(_moved(access, numbers)) for access in claim.of]
+        wanted = np.concatenate([np.ravel(changes[f"d_{name}", place]) for name, place in at])
+        pairs.append((np.ravel(value_of(substitute_indices(claim.value, dict(numbers)), scope)), wanted))
+    return pairs
+
+
+def _vectorised(claim: VectorisedDerivative, trial: _Trial) -> Pairs:
+    rng = np.random.default_rng(trial.seed)
+    cotangent = rng.normal(size=np.shape(trial.results[trial.at(claim.of)]))
+    program, loss, seeds = _contracted(trial.forward, [claim.of], [cotangent])
+    found = autodiff.gradients(
+        program, loss, trial.sizes, {**trial.values, **seeds}, [claim.parameter], trial.functions
+    )
+    wanted = np.ravel(found[claim.parameter], order="F")
+    matrix = trial.matrix(claim.value, cotangent.size, wanted.size)
+    return [(np.ravel(cotangent) @ matrix, wanted)]
+
+
+_CHECKERS: dict[type, tuple[Callable[..., Pairs], str]] = {
+    TotalDerivative: (_total, AUTODIFF),
+    StateDerivative: (_state, AUTODIFF),
+    Differential: (_differential, COMPLEX_STEP),
+    VectorisedDerivative: (_vectorised, AUTODIFF),
+}
+"""How each kind of claim is checked, and by which witness."""
