@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 from derive.language.errors import DefinitionError, TooLarge, did_you_mean
@@ -88,6 +88,6 @@ def _file(path: Path) -> System:
     return parse(content, path.stem)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _entry(name: str) -> System:
     return parse((FOLDER / f"{name}.txt").read_bytes(), name)

@@ -14,7 +14,7 @@ from sympy.printing.str import StrPrinter
 from derive.language import expression as ast
 from derive.language.expression import Access, Condition, Expression, Integer
 from kernels.schedule.plan import (
-    BATCH, BATCH_SIZE, AddOuter, Array, Average, Fill, For, Given, If, Multiply, Pack, Plan, Set, Statement, View, Whole,
+    BATCH, BATCH_SIZE, Array, Average, For, Given, If, Multiply, Outer, Pack, Plan, Set, Statement, View, Whole,
 )  # fmt: skip
 
 INDENT = "    "
@@ -59,8 +59,8 @@ def identifiers(names: Iterable[str], taken: Iterable[str] = ()) -> dict[str, st
 
 
 RESERVED = frozenset(
-    "real np range total min max add_outer add_product pack product batch abs tanh sigmoid exp log softplus sqrt sin cos "
-    "relu step sign softmax logsumexp average mean rows square power whole_power".split()
+    "real np range total min max add_outer outer add_product pack product batch abs tanh sigmoid exp log softplus sqrt sin cos "
+    "relu step sign softmax logsumexp average mean square power whole_power".split()
 )
 
 
@@ -144,7 +144,6 @@ class _Printer:
         return " and ".join(map(self.condition, conditions))
 
     def view(self, view: View) -> str:
-        array = self.arrays[view.name] if view.name in self.arrays else None
         places = []
         for place in view.places:
             if place is None:
@@ -156,9 +155,6 @@ class _Printer:
         while places and places[-1] == ":":
             places.pop()
         source = self.names[view.name] + (f"[{', '.join(places)}]" if places else "")
-        if view.merged > 1:
-            assert array is not None
-            source = f"rows({source})"
         return f"{source}.T" if view.transposed else source
 
     # Statements ---------------------------------------------------------------------------------------------------
@@ -193,8 +189,6 @@ class _Printer:
             case Set(target=target, value=value, adding=adding):
                 operator = "+=" if adding else "="
                 yield f"{pad}{self.element(target)} {operator} {self.number(value)[0]}"
-            case Fill(out=out):
-                yield f"{pad}{self.view(out)}[:] = real(0)"
             case Average(out=out):
                 yield f"{pad}average({self.view(out)}, real(batch))"
             case Pack(matrix=matrix, panels=panels):
@@ -202,8 +196,9 @@ class _Printer:
             case Multiply(left=left, panels=panels, out=out, adding=adding):
                 function = "add_product" if adding else "product"
                 yield f"{pad}{function}({self.view(left)}, {self.names[panels]}, {self.view(out)})"
-            case AddOuter(left=left, right=right, out=out):
-                yield f"{pad}add_outer({self.view(left)}, {self.view(right)}, {self.view(out)})"
+            case Outer(left=left, right=right, out=out, adding=adding):
+                function = "add_outer" if adding else "outer"
+                yield f"{pad}{function}({self.view(left)}, {self.view(right)}, {self.view(out)})"
             case Whole(function=function, argument=argument, out=out):
                 if isinstance(out, Access):
                     yield f"{pad}{self.element(out)} = {function}({self.view(argument)})"
@@ -334,12 +329,13 @@ _NUMBERS: dict[type, Callable[..., tuple[str, int]]] = {
 
 MODULES = {
     "add_outer": "kernels.product",
+    "outer": "kernels.product",
     "add_product": "kernels.product",
     "pack": "kernels.product",
     "product": "kernels.product",
     **dict.fromkeys(("exp", "log", "sigmoid", "softplus", "tanh"), "kernels.scalars"),
     **dict.fromkeys(
-        ("average", "cos", "logsumexp", "mean", "power", "relu", "rows", "sign", "sin", "softmax", "sqrt", "square", "step", "whole_power"), "kernels.rows"
+        ("average", "cos", "logsumexp", "mean", "power", "relu", "sign", "sin", "softmax", "sqrt", "square", "step", "whole_power"), "kernels.rows"
     ),
 }
 """Where the functions that emitted source may call come from."""

@@ -14,12 +14,6 @@ from kernels.scalars import exp, log
 
 
 @register_jitable
-def rows(array: np.ndarray) -> np.ndarray:
-    """The array with all its axes but the last counted as one."""
-    return array.reshape((-1, array.shape[-1]))
-
-
-@register_jitable
 def average(totals: np.ndarray, count: Any) -> None:
     """Each total divided by ``count``."""
     flat = totals.reshape(-1)

@@ -18,6 +18,14 @@ from kernels.schedule.plan import BATCH_SIZE, Array, Plan
 NUMBA_OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 
 
+SENTENCES = {
+    "gradients": "The loss, and its gradients with respect to {keys}.",
+    "loss": "The loss.",
+    "forward": "The loss, and the values of {keys}.",
+}
+"""What a variant computes, by the kind of question it answers."""
+
+
 @dataclass(frozen=True)
 class Argument:
     """One array argument: ``extents`` is its shape in sizes, the batch among them."""
@@ -49,24 +57,36 @@ def extents(array: Array) -> tuple[Integer, ...]:
 
 
 def variant(
-    program: Program, loss: str, outputs: Sequence[Access], header: str, title: str, stem: str, dtype: str, jit: bool,
-    adjoints: Mapping[str, str], averaged: bool, texts: Mapping[int, str],
-) -> Variant:  # fmt: skip
+    program: Program,
+    loss: str,
+    outputs: Sequence[Access],
+    adjoints: Mapping[str, str],
+    kind: str,
+    keys: Sequence[str],
+    title: str,
+    stem: str,
+    dtype: str,
+    jit: bool,
+) -> Variant:
     """The function that makes the loss and ``outputs``."""
+    averaged = kind == "gradients"
     plan = planned(program, [Access(loss), *outputs], adjoints, averaged)
+    texts: dict[int, str] = {}
+    header = title
+    sentence = SENTENCES[kind].format(keys=", ".join(keys))
     kinds = {item.name: item.role for item in program.declarations}
     starts = [start for start in program.starts if start.key in plan.arrays]
     defaults = {start.key for start in starts if start.value is not None}
     wanted = list(dict.fromkeys(access.name for access in outputs))
-    given = [name for name in plan.arrays if kinds.get(name) in ("given", "learn")]
-    inputs = given + [start.key for start in starts]
+    inputs = [name for role in ("learn", "given") for name in plan.arrays if kinds.get(name) == role]
+    inputs += [start.key for start in starts]
     room = [name for name in plan.arrays if name not in inputs and name not in wanted]
     names = emit.identifiers([*plan.arrays, *plan.panels], {size.name for size in program.sizes})
     flags = [f"{names[start.key]}_given" for start in starts if start.key in defaults]
     arguments = [size.name for size in program.sizes] + ["batch", *flags]
     arguments += [names[name] for name in (*inputs, *room, *plan.panels, *wanted)]
     result = f"mean({names[loss]})"
-    function = emit.Function("kernel", title, tuple(arguments), plan, texts, result, names)
+    function = emit.Function("kernel", sentence, tuple(arguments), plan, texts, result, names)
     text = emit.source(function, header, dtype)
     path = cache.stored(text, stem)
     made = cache.loaded(path).kernel

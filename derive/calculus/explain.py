@@ -379,7 +379,7 @@ def _recursion_lines(found: Adjoint, walk: Walk, sloped: bool = False) -> tuple[
     """The equation stretch by stretch, the adjoints that are used once put in."""
     lines = []
     beyond: tuple[Access, ...] = ()
-    for case, value, zero in _inlined_cases(found, walk):
+    for case, value, zero in recursion_cases(found, walk):
         if sloped:
             value = with_slopes(value, walk.forward, walk.scope)
         beyond = beyond or zero
@@ -389,7 +389,7 @@ def _recursion_lines(found: Adjoint, walk: Walk, sloped: bool = False) -> tuple[
     return tuple(lines)
 
 
-def _inlined_cases(found: Adjoint, walk: Walk) -> list[tuple[Case, Expression, tuple[Access, ...]]]:
+def recursion_cases(found: Adjoint, walk: Walk) -> list[tuple[Case, Expression, tuple[Access, ...]]]:
     told = cases(
         replace(found.equation, value=inlined(found.equation.value, walk, {found.equation.target.name})), walk.scope
     )

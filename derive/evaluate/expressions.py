@@ -150,7 +150,7 @@ def value(expression: Expression, scope: Scope) -> Array:
             shape, array = numeric_shape(expression, scope), value(operand, scope)
             if not shape:
                 return array
-            return numbers.reshape(array, shape) if 1 in shape else numbers.transpose(array)
+            return numbers.transpose(array) if len(shape) == 2 and 1 not in shape else numbers.reshape(array, shape)
         case Inner(left=left, right=right):
             return numbers.sum(value(left, scope) * value(right, scope))
         case Apply(function=function, argument=argument, order=order):

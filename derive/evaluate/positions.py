@@ -27,6 +27,7 @@ def inputs(program: Program) -> tuple[str, ...]:
 def input_shape(program: Program, key: str, sizes: Mapping[str, int]) -> Position:
     """The shape of the array that a caller gives for ``key``: superscripts lead, then the shape of one value.
 
+    >>> import sympy as sp
     >>> t, T, n = sp.symbols("t T n")
     >>> h = Declaration("h", "given", (n,), (Range(t, sp.Integer(0), T),))
     >>> input_shape(Program((T, n), (h,), (), ()), "h", {"T": 5, "n": 2})

@@ -18,7 +18,9 @@ INDENT = 24.0  # points: the indentation of exercises, answers and details
 STEP_INSET = 12.0  # points: the rule at the left of a step
 CHAIN_INSET = 18.0  # points
 REASON_WIDTH = 125.0  # points a chain must leave for its reasons to stand beside the lines
-JOIN = 6.5  # points: at most this much space stands between two pieces of a line
+JOIN = 5.0  # points: at most this much space stands between two pieces of a line
+HANG = 16.0  # points: the indentation of a continued line
+SAFE = 0.99  # lines and gaps do not scale exactly with the letters
 CONTINUATION: tuple[Formula, ...] = (Space("quad"), Words(""))  # the empty words are the left operand of a + or −
 Items = tuple[Formula, ...]
 
@@ -158,9 +160,9 @@ def _fit(node: Formula, limit: float, known: dict[Formula, float]) -> Formula:
         case _:
             lines, width = _lines(node, limit, known)
     if len(lines) == 1:
-        return Scaled(node, limit / known[node])
+        return Scaled(node, SAFE * limit / known[node])
     result = Aligned(tuple(lines))
-    return result if width <= limit else Scaled(result, limit / width)
+    return result if width <= limit else Scaled(result, SAFE * limit / width)
 
 
 def _fit_aligned(rows: tuple[tuple[Formula, Formula], ...], limit: float, known: dict[Formula, float]) -> Formula:
@@ -177,7 +179,7 @@ def _fit_aligned(rows: tuple[tuple[Formula, Formula], ...], limit: float, known:
         lines.extend((lhs if i == 0 else Row(()), line) for i, line in enumerate(filled))
         widest = max(widest, width)
     result = Aligned(tuple(lines))
-    return result if widest <= room else Scaled(result, limit / (left + widest))
+    return result if widest <= room else Scaled(result, SAFE * limit / (left + widest))
 
 
 def _split(chunks: list[Items], room: float, known: dict[Formula, float]) -> list[Items]:
@@ -216,7 +218,7 @@ def _fill(chunks: list[Items], room: float, known: dict[Formula, float], hang: b
         if not starts:
             lines[-1] = ([*lines[-1][0], *chunk], lines[-1][1] + width)
         elif lines and not relation and hang:
-            lines.append(([*CONTINUATION, *chunk], width + 2 * JOIN))
+            lines.append(([*CONTINUATION, *chunk], width + HANG))
         else:
             lines.append((list(chunk), width))
     return [Row(tuple(items)) for items, _ in lines], max(width for _, width in lines)

@@ -17,13 +17,14 @@ from .symbols import BIG, GREEK, LEFT, OPERATORS, RIGHT
 
 POWERS = {"2": "squared", "3": "cubed"}
 PRIMES = {1: "prime", 2: "double prime", 3: "triple prime"}
+NOT_WORDS = r"(?<![^\W_])['-]|['-](?![^\W_])|[^\w ,'-]|_"
 PAUSES = {",": ",", ";": ",", ".": ","}
 
 
 def speech(node: Formula) -> str:
     """The formula in words; commas are pauses."""
     text = re.sub(r"\s+", " ", _say(node)).strip()
-    text = re.sub(r"( ?,)+", ",", text).strip(" ,")
+    text = re.sub(r"( ?, ?)+", ", ", text).strip(" ,")
     text = re.sub(r"( end (superscript|subscript|power|fraction|underbrace))+$", "", text)
     return text or "nothing"
 
@@ -82,8 +83,9 @@ def _identifier(name: str) -> str:
 
 
 def _words(text: str) -> str:
-    spoken = "".join(c if c.isalnum() or c in " -'" else "," if c in ",;:.()" else " " for c in text)
-    return f" {spoken} "
+    """The letters and digits of a text; hyphens and apostrophes only inside words, other marks as pauses."""
+    pauses = re.sub(r"[,;:.!?()\[\]]", ",", text)
+    return f" {re.sub(NOT_WORDS, ' ', pauses)} "
 
 
 def _short(node: Formula) -> bool:

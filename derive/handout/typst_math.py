@@ -50,7 +50,7 @@ def typst_math(node: Formula) -> str:
         text = " \\\n".join(f"{_print(left)} &{_print(right)}" for left, right in node.rows)
     else:
         text = _print(node)
-    return re.sub(rf"\s*{GLUE}\s*", "", text).strip()
+    return re.sub(f" *{GLUE} *", "", text).strip()
 
 
 def _print(node: Formula) -> str:
@@ -58,7 +58,7 @@ def _print(node: Formula) -> str:
         case Identifier(name):
             return _identifier(name)
         case Numeral(text):
-            return f'{GLUE}#"{text}"{GLUE}' if "," in text else text
+            return f'{GLUE}"{text}"{GLUE}' if "," in text else text
         case Operator(name):
             return _sign(OPERATORS[name].character)
         case Space(name):
@@ -66,7 +66,7 @@ def _print(node: Formula) -> str:
         case Function(name, limits):
             return f"op({typst_string(name)}, limits: #{str(limits).lower()})"
         case Words(text):
-            return f"{GLUE}#{typst_string(text)}{GLUE}"
+            return f"{GLUE}{typst_string(text)}{GLUE}"
         case Row():
             return " ".join(_print(item) for item in flat(node)) or '""'
         case Scripts(base, sub, sup):
@@ -110,7 +110,7 @@ def _identifier(name: str) -> str:
         return "ℓ"
     if name in GREEK:
         return GREEK[name][1]
-    return name if len(name) == 1 else f'{GLUE}#"{name}"{GLUE}'
+    return name if len(name) == 1 else f'{GLUE}"{name}"{GLUE}'
 
 
 def _sign(character: str) -> str:

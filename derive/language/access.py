@@ -1,17 +1,21 @@
-"""An array with its superscripts and subscripts, in any of the ways to write them: z^t[i], z_i^t, z^t_i, W_{i,j}, h^{t-1}."""
+"""Names with what stands above and below them: z^t[i], z_i^t, z^t_i, W_{i,j}, h^{t-1}; sizes, indices, identities."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lark import Token, Tree
+import sympy as sp
+from lark import Token
 
-from derive.language.errors import RangeError, ShapeMismatch
-from derive.language.expression import Access, Integer
-from derive.language.reading import Node
-from derive.language.context import Context, subscripts_of
-from derive.language.shapes import describe
-from derive.language.whole import exponents, inside, whole
+from derive.language.context import Context, Reader, Reading, Rule, made, subscripts_of
+from derive.language.errors import BadSyntax, RangeError, ShapeMismatch
+from derive.language.expression import Access, Derivative, Expression, Identity, Integer, Number, walk
+from derive.language.reading import Node, subtrees, word
+from derive.language.shapes import SCALAR, combine, describe
+from derive.language.whole import bare_name, exponents, number, size_value, whole
+
+HOLE = sp.Dummy("rows", integer=True, positive=True)
+"""The size of an identity written just I, until its neighbours tell it."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +32,7 @@ def access_parts(node: Node) -> Parts | None:
     above: tuple[Node, ...] = ()
     below: tuple[Node, ...] = ()
     while node.data in ("raised", "subscripted"):
-        base, marks = node.children
-        assert isinstance(base, Tree) and isinstance(marks, Tree)
+        base, marks = subtrees(node)
         if node.data == "raised":
             if above:
                 return None
@@ -37,10 +40,9 @@ def access_parts(node: Node) -> Parts | None:
         else:
             if below:
                 return None
-            below = tuple(child for child in marks.children if isinstance(child, Tree))
+            below = tuple(subtrees(marks))
         node = base
-    name = node.children[0]
-    return Parts(name, above, below) if node.data == "name" and isinstance(name, Token) else None
+    return Parts(word(node), above, below) if node.data == "name" else None
 
 
 def array_access(parts: Parts, node: Node, context: Context) -> Access | None:
@@ -79,8 +81,7 @@ def _located(text: str, has_superscripts: bool, context: Context) -> tuple[str, 
 
 def _superscript(node: Node, context: Context) -> tuple[Integer, tuple[Integer, ...]]:
     """z^t_i is read as z^t with the subscript i."""
-    bare = inside(node)
-    if bare.data == "name" and "_" in (text := str(bare.children[0])) and text not in context.integers:
+    if "_" in (text := bare_name(node)) and text not in context.integers:
         stem, _, tail = text.partition("_")
         found = subscripts_of(tail, context.integers)
         if stem in context.integers and found is not None:
@@ -106,9 +107,77 @@ def _check(
         )
     shape = context.arrays.shapes.get(name)
     if below and shape is not None and len(below) != len(shape):
-        count = len(below)
-        raise ShapeMismatch(
-            f"{text} is {describe(shape)}, and {count} subscript{'s' * (count > 1)} do{'es' * (count == 1)} not pick an entry of it.",
-            context.place(node),
-            f"Give {len(shape)} subscripts." if shape else "A number has no subscripts.",
-        )
+        count = f"{len(below)} subscript{'s' * (len(below) > 1)}"
+        repair = f"Give {len(shape)} subscripts." if shape else "A number has no subscripts."
+        raise ShapeMismatch(f"{text} is {describe(shape)}, here stand {count}.", context.place(node), repair)
+
+
+def require_sizes(expression: Expression) -> None:
+    """Refuse an I whose size its neighbours do not tell."""
+    for part in walk(expression):
+        if isinstance(part, Identity) and part.size == HOLE:
+            raise BadSyntax("The size of I does not follow here.", part.span, "Write I_n for the identity of n rows.")
+
+
+def read_array(parts: Parts, node: Node, context: Context) -> Reading:
+    """The array or the identity matrix that ``parts`` stand for."""
+    if found := array_access(parts, node, context):
+        return made(found, [], context)
+    text = str(parts.name)
+    if text == "I" and not parts.superscripts:
+        return Identity(HOLE, span=context.place(node)), None
+    if text.startswith("I_") and text[2:] in context.integers:
+        return made(Identity(context.integers[text[2:]], span=context.place(node)), [], context)
+    if context.is_function(text):
+        raise BadSyntax(f"{text} is a function.", context.place(node), f"Write its argument in brackets: {text}(z).")
+    raise context.unknown(text, parts.name)
+
+
+def _name(node: Node, context: Context, read: Reader) -> Reading:
+    token = word(node)
+    text = str(token)
+    if text in context.values:
+        return context.values[text]
+    if text in context.integers:
+        return size_value(context.integers[text], context.place(node)), SCALAR
+    return read_array(Parts(token), node, context)
+
+
+def _number(node: Node, context: Context, read: Reader) -> Reading:
+    return Number(number(word(node), context), span=context.place(node)), SCALAR
+
+
+def _subscripted(node: Node, context: Context, read: Reader) -> Reading:
+    parts = access_parts(node)
+    if parts is None:
+        repair = "Give the expression a name first, or move them inside: f(z[i])."
+        raise BadSyntax("Subscripts stand on the name of an array.", context.place(node), repair)
+    return read_array(parts, node, context)
+
+
+def _derivative(node: Node, context: Context, read: Reader) -> Reading:
+    if not context.is_answer:
+        repair = "Write the model; its derivatives are derived."
+        raise BadSyntax("A definition does not contain derivatives.", context.place(node), repair)
+    found: list[Access] = []
+    for quantity in subtrees(node):
+        above = tuple(part for exponent in subtrees(quantity) for part in exponents(exponent))
+        access = array_access(Parts(word(quantity), above), quantity, context)
+        if access is None:
+            raise context.unknown(str(word(quantity)), quantity)
+        found.append(access)
+    of, wrt = found
+    return made(
+        Derivative(of, wrt, span=context.place(node)),
+        [combine(of, [], context.arrays), combine(wrt, [], context.arrays)],
+        context,
+    )
+
+
+NAMES: dict[str, Rule] = {
+    "name": _name,
+    "number": _number,
+    "subscripted": _subscripted,
+    "derivative": _derivative,
+}
+"""What each of these rules of the grammar means."""

@@ -1,4 +1,4 @@
-"""Every access inside its range: whole-number bounds of affine indices, and the mistakes where an access leaves what is defined."""
+"""Every access inside its range: bounds of affine indices, and the mistakes where an access leaves what is defined."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sympy as sp
 
 from derive.language.errors import FutureUse, MissingStart, RangeError
 from derive.language.expression import Access, Expression, Guard, Integer, OrderedProduct, Sum, Within, map_children
-from derive.language.printer import expression_source, integer_source
+from derive.language.printer import expression_source, integer_source, range_source
 from derive.language.system import Declaration, Equation, Program, Range
 
 Bounds = dict[sp.Symbol, tuple[Integer, Integer]]
@@ -20,8 +20,8 @@ def least(value: Integer) -> int | None:
 
     Each positive size s is written 1 + s'; with no negative coefficient left, the constant is the minimum.
     """
-    shifted = sp.expand(value.xreplace({symbol: 1 + symbol for symbol in value.free_symbols if symbol.is_positive}))
-    terms = shifted.as_coefficients_dict()
+    sizes = [symbol for symbol in value.atoms(sp.Symbol) if symbol.is_positive]
+    terms = sp.expand(value.xreplace({symbol: 1 + symbol for symbol in sizes})).as_coefficients_dict()
     # An index that is left over may have any sign.
     if any(
         factor < 0 or not all(symbol.is_positive for symbol in term.free_symbols)
@@ -48,22 +48,23 @@ def surely_nonnegative(value: Integer) -> bool:
 
 
 def extremes(value: Integer, bounds: Bounds) -> tuple[Integer, Integer] | None:
-    """The least and greatest value of an affine ``value`` over ``bounds``; None where it is not affine with known signs."""
-    low = high = value
+    """The least and greatest value of ``value`` over ``bounds``; None where it is not affine with slopes of known sign."""
+    low: Integer | None = value
+    high: Integer | None = value
     for symbol, (lower, upper) in reversed(bounds.items()):
-        ends: list[Integer] = []
-        for side, (near, far) in ((low, (lower, upper)), (high, (upper, lower))):
-            slope = sp.expand(side).coeff(symbol)
-            if sp.expand(side - slope * symbol).has(symbol):
-                return None
-            if slope.is_nonnegative or slope.is_positive:
-                ends.append(side.xreplace({symbol: near}))
-            elif slope.is_nonpositive:
-                ends.append(side.xreplace({symbol: far}))
-            else:
-                return None
-        low, high = ends
-    return sp.expand(low), sp.expand(high)
+        low, high = _end(low, symbol, lower, upper), _end(high, symbol, upper, lower)
+    return None if low is None or high is None else (low, high)
+
+
+def _end(value: Integer | None, symbol: sp.Symbol, rising: Integer, falling: Integer) -> Integer | None:
+    """``value`` with ``symbol`` at ``rising`` where it rises with the symbol, at ``falling`` where it falls."""
+    if value is None:
+        return None
+    slope = sp.expand(value).coeff(symbol)
+    rest = sp.expand(value - slope * symbol)
+    if rest.has(symbol) or not (slope.is_nonnegative or slope.is_nonpositive):
+        return None
+    return sp.expand(rest + slope * (rising if slope.is_nonnegative else falling))
 
 
 @dataclass(frozen=True)
@@ -79,12 +80,16 @@ class _Place:
 
     def under(self, conditions: tuple[object, ...]) -> _Place:
         within = tuple(entry for entry in conditions if isinstance(entry, Within))
-        narrowed = {entry.value: (entry.lower, entry.upper) for entry in within if entry.value in self.bounds}
-        return replace(self, bounds={**self.bounds, **narrowed}, conditions=(*self.conditions, *within))  # pyright: ignore[reportArgumentType]
+        narrowed: Bounds = {
+            entry.value: (entry.lower, entry.upper)
+            for entry in within
+            if isinstance(entry.value, sp.Symbol) and entry.value in self.bounds
+        }
+        return replace(self, bounds={**self.bounds, **narrowed}, conditions=(*self.conditions, *within))
 
 
 def bounded(program: Program, outside_is_zero: bool) -> Program:
-    """``program`` with each access known to be inside; beyond an axis it is an error, or a guarded zero by convention."""
+    """``program`` with each access inside its array; beyond an axis stands an error, or a guarded zero by convention."""
     declarations = {entry.name: entry for entry in program.declarations}
     given: dict[str, set[Integer]] = {name: set() for name in declarations}
     for start in program.starts:
@@ -145,34 +150,31 @@ def _too_early(
     node: Access, declaration: Declaration, over: Range, low: Integer, place: _Place, given: set[Integer]
 ) -> RangeError | MissingStart:
     written, needed = expression_source(node), _shown(node, low)
-    span_of = f"{integer_source(over.lower)}..{integer_source(over.upper)}"
     if declaration.role != "defined":
-        repair = f"Give {node.name}^{over.index} for {over.index} = {integer_source(low)}..{integer_source(over.upper)}, or let the loop begin later."
-        return RangeError(
-            f"{_target(place)} needs {needed}, and {node.name} is given for {over.index} = {span_of}.",
-            node.span,
-            repair,
-        )
+        wider = range_source(replace(over, lower=low))
+        repair = f"Give {node.name}^{over.index} for {wider}, or let the loop begin later."
+        message = f"{_target(place)} needs {needed}, and {node.name} is given for {range_source(over)}."
+        return RangeError(message, node.span, repair)
     first = " in its first step" if place.bounds else ""
     message = f"{_target(place)} uses {written}, so{first} it needs {needed}, which no equation defines."
     count = over.lower - low
     steps = range(int(count)) if count.is_Integer and count < 6 else range(1)
     missing = [low + step for step in steps if low + step not in given]
-    return MissingStart(
-        message, node.span, f"Add a line: start {', '.join(f'{_shown(node, step)} = 0' for step in missing)}"
-    )
+    values = ", ".join(f"{_shown(node, step)} = 0" for step in missing)
+    return MissingStart(message, node.span, f"Add a line: start {values}")
 
 
 def _too_late(
     node: Access, declaration: Declaration, over: Range, high: Integer, place: _Place
 ) -> RangeError | FutureUse:
     needed = _shown(node, high)
-    span_of = f"{over.index} = {integer_source(over.lower)}..{integer_source(over.upper)}"
-    if declaration.role == "defined" and place.equation and place.equation.target.superscripts and place.bounds:
-        message = f"{_target(place)} uses {expression_source(node)}, a later step, and there is no {needed}: {node.name} is defined for {span_of}."
-        earlier = _shown(node, over.index - 1)
-        return FutureUse(message, node.span, f"Use a step that is known already, such as {earlier}.")
-    message = f"{_target(place)} needs {needed}, and {node.name} is {'given' if declaration.role != 'defined' else 'defined'} for {span_of}."
+    made = "defined" if declaration.role == "defined" else "given"
+    there = f"{node.name} is {made} for {range_source(over)}"
+    if made == "defined" and place.equation and place.equation.target.superscripts:
+        message = f"{_target(place)} uses {expression_source(node)}, a later step, and there is no {needed}: {there}."
+        repair = f"Use a step that is known already, such as {_shown(node, over.index - 1)}."
+        return FutureUse(message, node.span, repair)
+    message = f"{_target(place)} needs {needed}, and {there}."
     return RangeError(message, node.span, f"The last one is {_shown(node, over.upper)}.")
 
 
@@ -189,9 +191,7 @@ def _checked_subscripts(node: Access, declaration: Declaration, place: _Place, o
             conditions.append(inside)
         elif ends and (surely_negative(ends[0]) or surely_negative(extent - 1 - ends[1])):
             wrong = ends[0] if surely_negative(ends[0]) else ends[1]
-            raise RangeError(
-                f"In {expression_source(node)} the index reaches {integer_source(wrong)}; it counts from 0 to {integer_source(extent - 1)}.",
-                node.span,
-                "Change the range, or declare: convention outside is zero",
-            )
+            reach = f"In {expression_source(node)} the index reaches {integer_source(wrong)}"
+            message = f"{reach}; it counts from 0 to {integer_source(extent - 1)}."
+            raise RangeError(message, node.span, "Change the range, or declare: convention outside is zero")
     return Guard(tuple(conditions), node, span=node.span) if conditions else node

@@ -1,24 +1,23 @@
-"""Names before brackets: elementwise functions and their derivatives, functions of arrays, losses, and the arrays made by name."""
+"""Names before brackets: elementwise functions and their derivatives, functions of arrays, losses, arrays made by name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache
 
 from lark import Token, Tree
+from lark.tree import Meta
 
+from derive.language.context import Context, Reader, Reading, Rule, made
 from derive.language.errors import BadSyntax, UnknownFunction, did_you_mean
 from derive.language.expression import Apply, Block, Call, Diagonal, Expression, Filled, Identity, Kronecker, Vectorised
 from derive.language.functions import ARRAY_FUNCTIONS, FUNCTIONS, LOSSES
 from derive.language.lines import source_of
-from derive.language.reading import Node, read_tree
-from derive.language.context import Reading, Context
-from derive.language.shapes import SCALAR, combine
+from derive.language.reading import Node, first, read_tree, subtrees, word
+from derive.language.shapes import SCALAR, Known
 from derive.language.spelling import original
-from derive.language.whole import whole
-
-Reader = Callable[[Node, Context], Reading]
+from derive.language.whole import TRIVIAL, inside, whole
 
 
 @dataclass(frozen=True)
@@ -36,16 +35,10 @@ def function_head(node: Node, context: Context) -> Head | None:
     bare = node
     while bare.data == "primed":
         order += 1
-        bare = bare.children[0]  # pyright: ignore[reportAssignmentType]
-    name = bare.children[0] if bare.data == "name" else None
-    if (
-        not isinstance(name, Token)
-        or str(name) in context.values
-        or str(name) in context.integers
-        or context.array(str(name), False)
-    ):
+        bare = first(bare)
+    if bare.data != "name" or context.is_quantity(str(word(bare))):
         return None
-    return Head(node, name, order)
+    return Head(node, word(bare), order)
 
 
 def as_call(head: Head, node: Node) -> Node | None:
@@ -53,7 +46,7 @@ def as_call(head: Head, node: Node) -> Node | None:
     chain: list[Node] = []
     while node.data in ("raised", "raised_each", "primed", "transposed", "subscripted", "bracketed"):
         chain.append(node)
-        node = node.children[0]  # pyright: ignore[reportAssignmentType]
+        node = first(node)
     if node.data not in ("group", "arguments"):
         return None
     call: Node = Tree("call", [head.name, Token("ORDER", str(head.order)), node], _spread(head.node, node))
@@ -62,60 +55,50 @@ def as_call(head: Head, node: Node) -> Node | None:
     return call
 
 
-def _spread(first: Node, last: Node) -> object:
-    meta = type(last.meta)()
+def _spread(start: Node, last: Node) -> Meta:
+    meta = Meta()
     meta.empty = False
-    meta.start_pos, meta.end_pos = first.meta.start_pos, last.meta.end_pos
+    meta.start_pos, meta.end_pos = start.meta.start_pos, last.meta.end_pos
     return meta
 
 
-def application(node: Node, context: Context, read: Reader) -> Reading:
-    """The value of a call."""
-    name, order, bracket = node.children
-    assert isinstance(name, Token) and isinstance(order, Token) and isinstance(bracket, Tree)
-    text, primes = str(name), int(order)
-    arguments = [child for child in bracket.children if isinstance(child, Tree)]
+def _call(node: Node, context: Context, read: Reader) -> Reading:
+    text, primes = str(word(node)), int(str(node.children[1]))
+    arguments = subtrees(first(node))
     span = context.place(node)
-    if (
-        text in context.functions
-        or text in FUNCTIONS
-        or (len(text) == 1 or text in _GREEK)
-        and text not in ARRAY_FUNCTIONS
-    ):
+    if text in context.functions or text in FUNCTIONS or text in OPEN:
         _count(text, 1, arguments, node, context)
         argument, shape = read(arguments[0], context)
         return Apply(text, argument, primes, span=span), shape
     if primes:
-        raise BadSyntax(
-            f"{text} has no derivative written with a prime.", span, "Primes stand on elementwise functions: f'(z)."
-        )
+        repair = "Primes stand on elementwise functions: f'(z)."
+        raise BadSyntax(f"{text} has no derivative written with a prime.", span, repair)
     if text in ARRAY_FUNCTIONS:
         _count(text, 1, arguments, node, context)
         argument, shape = read(arguments[0], context)
-        call = Call(text, (argument,), span=span)
-        return call, combine(call, [shape], context.arrays)
+        return made(Call(text, (argument,), span=span), [shape], context)
     if text in LOSSES:
         return _loss(text, arguments, node, context, read)
     if text in MAKERS:
-        built, shapes = MAKERS[text](arguments, node, context, read)
-        return built, combine(built, shapes, context.arrays)
+        return MAKERS[text](arguments, node, context, read)
     known = {*FUNCTIONS, *ARRAY_FUNCTIONS, *LOSSES, *MAKERS, *context.functions}
-    close = did_you_mean(text, known)
-    raise UnknownFunction(
-        f"There is no function or array called {text}.",
-        context.place(name),
-        close or f"Declare the array, or write: where {text} is opaque.",
-    )
+    repair = did_you_mean(text, known) or context.product_repair(text)
+    repair = repair or f"Declare the array, or write: where {text} is opaque."
+    raise UnknownFunction(f"There is no function or array called {text}.", context.place(word(node)), repair)
+
+
+def _arguments(node: Node, context: Context, read: Reader) -> Reading:
+    message = "A list in brackets follows the name of a function."
+    raise BadSyntax(message, context.place(node), "Write <a, b> for the inner product.")
 
 
 def _count(text: str, wanted: int, arguments: list[Node], node: Node, context: Context) -> None:
     if len(arguments) != wanted:
-        raise BadSyntax(
-            f"{text} takes {wanted} argument{'s' * (wanted > 1)}, here stand {len(arguments)}.", context.place(node)
-        )
+        count = f"{wanted} argument{'s' * (wanted > 1)}"
+        raise BadSyntax(f"{text} takes {count}, here stand {len(arguments)}.", context.place(node), f"Give it {count}.")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _template(text: str) -> Node:
     source = source_of(text)
     return read_tree(source, original(text), "expression_line")
@@ -131,67 +114,61 @@ def _loss(text: str, arguments: list[Node], node: Node, context: Context, read: 
     return read(_template(body), inner)
 
 
-Made = tuple[Expression, list]
-
-
-def _diagonal(arguments: list[Node], node: Node, context: Context, read: Reader) -> Made:
+def _diagonal(arguments: list[Node], node: Node, context: Context, read: Reader) -> Reading:
     _count("diag", 1, arguments, node, context)
     vector, shape = read(arguments[0], context)
-    return Diagonal(vector, span=context.place(node)), [shape]
+    return made(Diagonal(vector, span=context.place(node)), [shape], context)
 
 
-def _vectorised(arguments: list[Node], node: Node, context: Context, read: Reader) -> Made:
+def _vectorised(arguments: list[Node], node: Node, context: Context, read: Reader) -> Reading:
     _count("vec", 1, arguments, node, context)
     operand, shape = read(arguments[0], context)
-    return Vectorised(operand, span=context.place(node)), [shape]
+    return made(Vectorised(operand, span=context.place(node)), [shape], context)
 
 
-def _kronecker(arguments: list[Node], node: Node, context: Context, read: Reader) -> Made:
+def _kronecker(arguments: list[Node], node: Node, context: Context, read: Reader) -> Reading:
     _count("kron", 2, arguments, node, context)
-    (left, first), (right, second) = (read(argument, context) for argument in arguments)
-    return Kronecker(left, right, span=context.place(node)), [first, second]
+    (left, left_shape), (right, right_shape) = (read(argument, context) for argument in arguments)
+    return made(Kronecker(left, right, span=context.place(node)), [left_shape, right_shape], context)
 
 
-def _identity(arguments: list[Node], node: Node, context: Context, read: Reader) -> Made:
+def _identity(arguments: list[Node], node: Node, context: Context, read: Reader) -> Reading:
     _count("eye", 1, arguments, node, context)
-    return Identity(whole(arguments[0], context), span=context.place(node)), []
+    return made(Identity(whole(arguments[0], context), span=context.place(node)), [], context)
 
 
-def _filled(value: int) -> Callable[[list[Node], Node, Context, Reader], Made]:
-    def make(arguments: list[Node], node: Node, context: Context, read: Reader) -> Made:
-        return Filled(value, tuple(whole(argument, context) for argument in arguments), span=context.place(node)), []
-
-    return make
+def _zeros(arguments: list[Node], node: Node, context: Context, read: Reader) -> Reading:
+    return made(Filled(0, tuple(whole(part, context) for part in arguments), span=context.place(node)), [], context)
 
 
-def _block(arguments: list[Node], node: Node, context: Context, read: Reader) -> Made:
-    from derive.language.whole import TRIVIAL
+def _ones(arguments: list[Node], node: Node, context: Context, read: Reader) -> Reading:
+    return made(Filled(1, tuple(whole(part, context) for part in arguments), span=context.place(node)), [], context)
 
+
+def _block(arguments: list[Node], node: Node, context: Context, read: Reader) -> Reading:
     rows: list[tuple[Expression, ...]] = []
-    shapes: list = []
+    shapes: list[Known] = []
     for argument in arguments:
-        row = argument
-        while row.data in TRIVIAL - {"group"} and len(row.children) == 1:
-            row = row.children[0]  # pyright: ignore[reportAssignmentType]
-        entries = row.children if row.data in ("group", "arguments") else [row]
-        readings = [read(entry, context) for entry in entries if isinstance(entry, Tree)]
+        row = inside(argument, TRIVIAL - {"group"})
+        readings = [read(entry, context) for entry in (subtrees(row) if row.data in ("group", "arguments") else [row])]
         rows.append(tuple(entry for entry, _ in readings))
         shapes += [shape for _, shape in readings]
-    return Block(tuple(rows), span=context.place(node)), shapes
+    return made(Block(tuple(rows), span=context.place(node)), shapes, context)
 
 
-MAKERS: dict[str, Callable[[list[Node], Node, Context, Reader], Made]] = {
+MAKERS: dict[str, Callable[[list[Node], Node, Context, Reader], Reading]] = {
     "diag": _diagonal,
     "vec": _vectorised,
     "kron": _kronecker,
     "eye": _identity,
-    "zeros": _filled(0),
-    "ones": _filled(1),
+    "zeros": _zeros,
+    "ones": _ones,
     "block": _block,
 }
 """Names that make an array: diag(v), vec(A), kron(A, B), eye(n), zeros(n, d), ones(n), block((A, B), (C, D))."""
 
-_GREEK = frozenset(
-    ("phi", "psi", "sigma", "rho", "theta", "eta", "Phi", "Psi", "alpha", "beta", "gamma", "chi", "omega")
-)
-"""Names of one letter; such a function may stay opaque without being announced."""
+OPEN = frozenset(("f", "g", "phi", "psi", "sigma", "rho", "chi"))
+"""Names that stand for an elementwise function nobody has named; other names are announced by 'where q is opaque'."""
+
+CALLS: dict[str, Rule] = {"call": _call, "arguments": _arguments}
+"""What each of these rules of the grammar means."""

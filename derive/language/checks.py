@@ -1,4 +1,4 @@
-"""What a readable system must satisfy besides its shapes: accesses in range, no use of the future, no cycle in a step, a scalar loss."""
+"""What a system must satisfy besides its shapes: accesses in range, nothing from the future, no cycle, a scalar loss."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from derive.language.system import Equation, Program, System
 
 
 def check(system: System) -> System:
-    """``system`` where it is sound; a DefinitionError where it is not. Reads beyond an axis are guarded where they count as zero."""
+    """``system`` where it is sound, with guards where reads beyond an axis count as zero; a DefinitionError where it is not."""
     _check_loss(system)
     _check_order(system.program)
     outside_is_zero = dict(system.conventions).get("outside") == "zero"
@@ -56,6 +56,8 @@ def _uses(equation: Equation, defined: dict[str, Equation]) -> Iterator[_Use]:
                 bounds = {**bounds, bound: (lower, upper)}
             case OrderedProduct(index=bound, first=first, last=last, descending=descending):
                 bounds = {**bounds, bound: (last, first) if descending else (first, last)}
+            case _:
+                pass
         for child in children(node):
             yield from visit(child, bounds)
 
@@ -63,7 +65,7 @@ def _uses(equation: Equation, defined: dict[str, Equation]) -> Iterator[_Use]:
 
 
 def _when(equation: Equation, access: Access, bounds: Bounds) -> int:
-    """How the step that ``access`` needs compares with the step of ``equation``: superscripts in order, the first that differs decides."""
+    """How the step of ``access`` compares with that of ``equation``: the first superscript that differs decides."""
     for own, other in zip(equation.target.superscripts, access.superscripts, strict=False):
         ends = extremes(other - own, bounds)
         if ends is None:
@@ -106,24 +108,24 @@ def _earlier(use: _Use) -> str:
 
 def _check_cycles(same_step: dict[str, list[_Use]], program: Program) -> None:
     done: set[str] = set()
-    for root in same_step:
-        path: dict[str, _Use | None] = {root: None}
-        stack = [(root, iter(same_step[root]))]
+    for root, first_uses in same_step.items():
+        path = [root]
+        stack = [(root, iter(first_uses))]
         while stack:
             name, pending = stack[-1]
             use = next((entry for entry in pending if entry.access.name not in done), None)
             if use is None:
                 done.add(name)
                 stack.pop()
-                path.pop(name)
+                path.pop()
             elif use.access.name in path:
-                raise _cycle(use, list(path), same_step, program)
+                raise _cycle(use, path, program)
             else:
-                path[use.access.name] = use
+                path.append(use.access.name)
                 stack.append((use.access.name, iter(same_step[use.access.name])))
 
 
-def _cycle(use: _Use, path: list[str], same_step: dict[str, list[_Use]], program: Program) -> CyclicStep:
+def _cycle(use: _Use, path: list[str], program: Program) -> CyclicStep:
     loop = [*path[path.index(use.access.name) :], use.access.name]
     targets = {equation.target.name: expression_source(equation.target, program) for equation in program.equations}
     shown = " → ".join(targets[name] for name in loop)
@@ -138,12 +140,12 @@ def _components(graph: dict[str, list[str]]) -> dict[str, int]:
     low: dict[str, int] = {}
     component: dict[str, int] = {}
     open_nodes: list[str] = []
-    for root in graph:
+    for root, neighbours in graph.items():
         if root in order:
             continue
         order[root] = low[root] = len(order)
         open_nodes.append(root)
-        stack = [(root, iter(graph[root]))]
+        stack = [(root, iter(neighbours))]
         while stack:
             node, pending = stack[-1]
             child = next(pending, None)

@@ -8,16 +8,20 @@ from dataclasses import dataclass, field, replace
 import sympy as sp
 from lark import Token
 
-from derive.language.errors import DefinitionError, RedefinedName, UnknownName, did_you_mean
+from derive.language.errors import RedefinedName, UnknownName, did_you_mean
 from derive.language.expression import Expression, Integer, Span, index
 from derive.language.functions import ARRAY_FUNCTIONS, FUNCTIONS, LOSSES
 from derive.language.printer import STEP
 from derive.language.reading import Node
-from derive.language.shapes import Arrays, Known
+from derive.language.shapes import Arrays, Known, combine
 from derive.language.system import Range
 
 Reading = tuple[Expression, Known]
 """An expression and its shape."""
+Reader = Callable[[Node, "Context"], Reading]
+"""What reads any node: handed to the rules, which read their parts with it."""
+Rule = Callable[[Node, "Context", Reader], Reading]
+"""What one rule of the grammar means."""
 
 
 ALIASES = {"loss": "ell", "ell": "loss"}
@@ -67,24 +71,26 @@ class Context:
         alias = ALIASES.get(name, "")
         return self.array(alias, has_superscripts) if alias in self.superscripts else None
 
-    def is_function(self, name: str) -> bool:
-        """``name`` before a bracket is a function and no array."""
-        if name in self.values or name in self.integers or name in self.superscripts:
-            return False
-        return name in self.functions or name in FUNCTIONS or name in ARRAY_FUNCTIONS or name in LOSSES
+    def is_quantity(self, name: str) -> bool:
+        """``name`` before a bracket is a factor: an array, a size, an index."""
+        return name in self.values or name in self.integers or self.array(name, False) is not None
 
-    def unknown(self, name: str, node: Node | Token) -> DefinitionError:
-        """The mistake of using ``name``."""
-        repair = "Declare it under given or learn, or define it by an equation."
+    def is_function(self, name: str) -> bool:
+        """``name`` before a bracket is a function that is known."""
+        known = name in self.functions or name in FUNCTIONS or name in ARRAY_FUNCTIONS or name in LOSSES
+        return known and not self.is_quantity(name)
+
+    def product_repair(self, name: str) -> str:
+        """The repair of Wx written for W x."""
         known = set(self.names)
-        for cut in range(1, len(name)):
-            if name[:cut] in known and name[cut:] in known:
-                repair = f"For a product leave a space: {name[:cut]} {name[cut:]}"
-        return UnknownName(
-            f"Nothing is called {name} here.",
-            self.place(node),
-            did_you_mean(name, known, repair) if "space" not in repair else repair,
-        )
+        cuts = (cut for cut in range(1, len(name)) if name[:cut] in known and name[cut:] in known)
+        return next((f"For a product leave a space: {name[:cut]} {name[cut:]}" for cut in cuts), "")
+
+    def unknown(self, name: str, node: Node | Token) -> UnknownName:
+        """The mistake of using ``name``."""
+        otherwise = "Declare it under given or learn, or define it by an equation."
+        repair = self.product_repair(name) or did_you_mean(name, self.names, otherwise)
+        return UnknownName(f"Nothing is called {name} here.", self.place(node), repair)
 
 
 def subscripts_of(text: str, integers: Mapping[str, Integer]) -> tuple[Integer, ...] | None:
@@ -96,3 +102,8 @@ def subscripts_of(text: str, integers: Mapping[str, Integer]) -> tuple[Integer, 
     if all(letter in integers for letter in text):
         return tuple(integers[letter] for letter in text)
     return None
+
+
+def made(expression: Expression, shapes: list[Known], context: Context) -> Reading:
+    """``expression`` with the shape that follows from those of its parts."""
+    return expression, combine(expression, shapes, context.arrays)

@@ -15,7 +15,7 @@ from derive.language.errors import BadSyntax, RangeError, RedefinedName, TooLarg
 from derive.language.expression import Integer, Span, size
 from derive.language.functions import FUNCTIONS
 from derive.language.lines import KEYWORDS, Source, Statement, at, expect_text
-from derive.language.reading import Node, place, read_tree
+from derive.language.reading import Node, place, read_tree, subtrees, word
 
 MAX_ARRAYS = 300
 
@@ -92,7 +92,7 @@ def drafted(source: Source, found: list[Statement]) -> Draft:
             )
     if draft.block is not None:
         raise BadSyntax("This loop is not closed.", draft.block_span, "Write end after its last equation.")
-    taken = {str(entry.target.children[0]) for entry in draft.declared} | {entry.name for entry in draft.equations}
+    taken = {str(word(entry.target)) for entry in draft.declared} | {entry.name for entry in draft.equations}
     draft.equations = [_with_subscripts(entry, taken, draft.sizes) for entry in draft.equations]
     return draft
 
@@ -160,7 +160,7 @@ def _declarations(draft: Draft, statement: Statement) -> None:
     tree = read_tree(draft.source, statement.rest, "declarations")
     where = _places(draft, statement)
     waiting: list[Node] = []
-    for entry in (child for child in tree.children if isinstance(child, Tree)):
+    for entry in subtrees(tree):
         if entry.data == "target":
             waiting.append(entry)
         elif entry.data == "range":
@@ -173,12 +173,9 @@ def _declarations(draft: Draft, statement: Statement) -> None:
                 before.role, before.target, before.space, (*before.ranges, entry), before.description, where
             )
         else:
-            target, space, *rest = entry.children
-            ranges = [
-                part for tree in rest if isinstance(tree, Tree) for part in tree.children if isinstance(part, Tree)
-            ]
-            words = "".join(str(token)[1:-1] for token in rest if isinstance(token, Token) and token.type == "STRING")
-            assert isinstance(target, Tree) and isinstance(space, Tree)
+            target, space, *rest = subtrees(entry)
+            ranges = [part for tree in rest for part in subtrees(tree)]
+            words = "".join(str(token)[1:-1] for token in entry.children if isinstance(token, Token))
             for name in (*waiting, target):
                 draft.declared.append(Declared(statement.keyword, name, space, tuple(ranges), words, where))
             waiting = []
@@ -190,8 +187,8 @@ def _starts(draft: Draft, statement: Statement) -> None:
     expect_text(statement.rest, statement.span, "start", "start h^0 = 0")
     tree = read_tree(draft.source, statement.rest, "starts")
     where = _places(draft, statement)
-    for entry in (child for child in tree.children if isinstance(child, Tree)):
-        left, right = (child for child in entry.children if isinstance(child, Tree))
+    for entry in subtrees(tree):
+        left, right = subtrees(entry)
         parts = access_parts(left)
         if parts is None or not parts.superscripts or parts.subscripts:
             raise BadSyntax("A start names a state and a step.", where(left), "For example start h^0 = 0.")
@@ -215,7 +212,7 @@ def _for(draft: Draft, statement: Statement) -> None:
     rest = statement.rest.slice(0, len(head)) if colon else statement.rest
     expect_text(rest, statement.span, "for", "for t = 1..T:")
     tree = read_tree(draft.source, rest, "ranges")
-    draft.block = tuple(child for child in tree.children if isinstance(child, Tree)), _places(draft, statement)
+    draft.block = tuplesubtrees(tree), _places(draft, statement)
     draft.block_span = statement.span
 
 
@@ -231,7 +228,7 @@ def _where(draft: Draft, statement: Statement) -> None:
     expect_text(statement.rest, statement.span, "where", "where f is tanh")
     tree = read_tree(draft.source, statement.rest, "bindings")
     where = _places(draft, statement)
-    for entry in (child for child in tree.children if isinstance(child, Tree)):
+    for entry in subtrees(tree):
         name, row = (str(child) for child in entry.children)
         if name in draft.functions or name in FUNCTIONS:
             raise RedefinedName(
@@ -263,13 +260,13 @@ def _equation(draft: Draft, statement: Statement) -> None:
         raise BadSyntax(message, statement.span, did_you_mean(word, KEYWORDS, listed))
     tree = read_tree(draft.source, statement.rest, "equation")
     where = _places(draft, statement)
-    left, value, *rest = (child for child in tree.children if isinstance(child, Tree))
+    left, value, *rest = subtrees(tree)
     parts = access_parts(left)
     if parts is None:
         raise BadSyntax(
             "On the left of an equation stands one name.", where(left), "For example h^t = f(z^t) or z^t[i] = … ."
         )
-    ranges = tuple(part for tree in rest for part in tree.children if isinstance(part, Tree))
+    ranges = tuple(part for tree in rest for part in subtrees(tree))
     block = draft.block[0] if draft.block else ()
     draft.equations.append(Written(parts, left, value, (*block, *ranges), _either(draft, statement, block)))
 

@@ -1,4 +1,4 @@
-"""Everything that can be wrong with a definition: one exception type a kind of mistake, each with its place and a repair."""
+"""Everything that can be wrong with a definition: an exception type for each kind of mistake, with its place and a repair."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 class DefinitionError(ValueError):
     """A text that cannot be read as a definition: what is wrong, where, and what to write instead.
 
-    ``line`` and ``column`` count from 1; ``end_column`` is one past the last column at fault. All are 0 where no place is to blame.
+    ``line`` and ``column`` count from 1; ``end_column`` is one past the last column at fault. All are 0 where no place
+    is to blame.
     """
 
     def __init__(self, message: str, span: Span | None = None, repair: str = "") -> None:

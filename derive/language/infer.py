@@ -1,4 +1,4 @@
-"""The names of a draft, what each is, and the shapes of everything that is defined by equations, also through recurrences."""
+"""What each name of a draft is, and the shape of everything that equations define, also through recurrences."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import sympy as sp
-from lark import Token, Tree
+from lark import Token
 
 from derive.language.access import Parts
+from derive.language.context import Context
 from derive.language.draft import Begun, Declared, Draft, Written
-from derive.language.elaborate import index_range, read
+from derive.language.elaborate import read
 from derive.language.errors import BadSyntax, RangeError, RedefinedName
 from derive.language.expression import Integer, Number, Span, index
 from derive.language.printer import STEP
-from derive.language.reading import Node
-from derive.language.context import Context, subscripts_of
+from derive.language.reading import Node, subtrees, word
 from derive.language.shapes import Arrays, Known
+from derive.language.sums import index_range
 from derive.language.system import Declaration, Range, Shape
-from derive.language.whole import inside, whole
+from derive.language.whole import bare_name, whole
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,7 @@ def _claim(name: str, span: Span, names: Names, spans: dict[str, Span]) -> None:
 
 def range_of(node: Node, context: Context) -> Range:
     """The range that ``node`` writes, known not to be empty."""
-    name, lower, upper = node.children
-    assert isinstance(name, Token) and isinstance(lower, Tree) and isinstance(upper, Tree)
+    name, (lower, upper) = word(node), subtrees(node)
     inner = context.with_index(name)
     found = Range(index(str(name)), whole(lower, context), whole(upper, context))
     if (found.upper - found.lower).is_negative:
@@ -107,8 +107,8 @@ def range_of(node: Node, context: Context) -> Range:
 def shape_of_space(node: Node, context: Context) -> Shape:
     """The shape that R^(n x d) names."""
     shape: list[Integer] = []
-    for dimensions in (child for child in node.children if isinstance(child, Tree)):
-        for part in (child for child in dimensions.children if isinstance(child, Tree)):
+    for dimensions in subtrees(node):
+        for part in subtrees(dimensions):
             extent = whole(part, context)
             if extent.is_nonpositive:
                 raise RangeError(
@@ -120,10 +120,10 @@ def shape_of_space(node: Node, context: Context) -> Shape:
 
 def _declaration(entry: Declared, names: Names) -> Declaration:
     context = names.context(entry.place)
-    name, *exponent = entry.target.children
-    ranges = {str(node.children[0]): range_of(node, context) for node in entry.ranges}
+    name = word(entry.target)
+    ranges = {str(word(node)): range_of(node, context) for node in entry.ranges}
     superscripts: list[Range] = []
-    for mark in _marks(exponent):
+    for mark in _marks(entry.target):
         if mark not in ranges:
             span = entry.place(entry.target)
             raise RangeError(
@@ -141,13 +141,9 @@ def _declaration(entry: Declared, names: Names) -> Declaration:
     return Declaration(str(name), role, shape, tuple(superscripts), entry.description, span=entry.place(entry.target))
 
 
-def _marks(exponent: list[Node | Token]) -> list[str]:
+def _marks(target: Node) -> list[str]:
     """The index names in the superscript of a declared name."""
-    marks: list[str] = []
-    for tree in exponent:
-        if isinstance(tree, Tree):
-            marks += [str(token) for token in tree.scan_values(lambda token: isinstance(token, Token))]
-    return marks
+    return [str(token) for tree in subtrees(target) for token in tree.scan_values(lambda part: isinstance(part, Token))]
 
 
 def _target(entry: Written, names: Names, both: set[str]) -> Target:
@@ -157,19 +153,16 @@ def _target(entry: Written, names: Names, both: set[str]) -> Target:
         found = range_of(node, context)
         if found.index.name in ranges:
             raise RedefinedName(f"{found.index} runs over two ranges.", entry.place(node), "Take another letter.")
-        context = context.with_index(node.children[0])  # pyright: ignore[reportArgumentType]
+        context = context.with_index(word(node))
         ranges[found.index.name] = found
     above, below = _positions(entry.target, ranges, context, entry)
     times: list[Range] = []
     shifts: list[Integer] = []
     for value in above:
-        free = [symbol for symbol in value.free_symbols if symbol.name in ranges]
+        free = [symbol for symbol in value.atoms(sp.Symbol) if symbol.name in ranges]
         if len(free) != 1 or not (shift := value - free[0]).is_number:
-            repair = (
-                f"Give a first value under start: start {entry.name}^{value} = 0."
-                if value.is_number
-                else "Write the plain index there."
-            )
+            first_value = f"Give a first value under start: start {entry.name}^{value} = 0."
+            repair = first_value if value.is_number else "Write the plain index there."
             raise BadSyntax("The step on the left is no index of a loop.", entry.place(entry.left), repair)
         over = ranges[free[0].name]
         times.append(Range(over.index, over.lower + shift, over.upper + shift))
@@ -198,21 +191,18 @@ def _positions(
     above: list[Integer] = []
     below: list[str] = []
     for node in parts.superscripts:
-        bare = inside(node)
-        text = str(bare.children[0]) if bare.data == "name" else ""
-        stem, _, tail = text.partition("_")
+        stem, _, tail = bare_name(node).partition("_")
         if tail and stem in context.integers:
             above.append(context.integers[stem])
             below += [tail] if tail in ranges or len(tail) == 1 else list(tail)
         else:
             above.append(whole(node, context))
     for node in parts.subscripts:
-        bare = inside(node)
-        if bare.data != "name":
+        if not bare_name(node):
             raise BadSyntax(
                 "On the left, subscripts are plain indices.", entry.place(node), "For example y[i] = x[2*i] + b."
             )
-        below.append(str(bare.children[0]))
+        below.append(bare_name(node))
     for name in below:
         if below.count(name) > 1:
             raise BadSyntax(
@@ -287,15 +277,3 @@ def _attempt(entry: Written, target: Target, names: Names, guess: int) -> Known:
         else:
             return None
     return tuple(extents)
-
-
-__all__ = [
-    "Names",
-    "Target",
-    "equation_context",
-    "find_shapes",
-    "names_of",
-    "range_of",
-    "shape_of_space",
-    "subscripts_of",
-]

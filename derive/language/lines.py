@@ -1,4 +1,4 @@
-"""A text cut into statements: limits first, then comments, continuation lines and the keyword that opens each statement."""
+"""A text cut into statements: limits first, then comments, continued lines and the keyword that opens each statement."""
 
 from __future__ import annotations
 
@@ -84,9 +84,8 @@ def source_of(text: str | bytes) -> Source:
 
 def measure(source: Source) -> None:
     """Refuse too many tokens and too deep nesting before anything is built."""
-    depth = count = 0
-    for token in _TOKEN.finditer(source.text):
-        count += 1
+    depth = 0
+    for count, token in enumerate(_TOKEN.finditer(source.text), start=1):
         if count > MAX_TOKENS:
             raise TooLarge(
                 f"The text has more than {MAX_TOKENS:,} words and signs.",
@@ -108,8 +107,8 @@ def measure(source: Source) -> None:
 def statements(source: Source) -> list[Statement]:
     """The statements of ``source``, in order.
 
-    A statement ends with its line, unless a bracket is open, the line ends in a comma or an operator, or the next one begins
-    with an operator.
+    A statement ends with its line, unless a bracket is open, the line ends in a comma or an operator, or the next one
+    begins with an operator.
     """
     found: list[Statement] = []
     lines = [(begin, source.line(row + 1)) for row, begin in enumerate(source.line_starts)]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import sympy as sp
-from lark import Token
 
+from derive.language.access import require_sizes
 from derive.language.checks import check
+from derive.language.context import Context
 from derive.language.draft import Begun, Draft, Written, drafted
-from derive.language.elaborate import index_range, read, require_sizes
+from derive.language.elaborate import read
 from derive.language.errors import (
     BadSyntax,
     DefinitionError,
@@ -17,16 +18,14 @@ from derive.language.errors import (
     RangeError,
     RedefinedName,
     ShapeMismatch,
-    UnknownName,
 )
 from derive.language.expression import Access, Expression, Filled, Number, index, substitute_indices
 from derive.language.infer import Names, Target, equation_context, find_shapes, names_of, shape_of_space
 from derive.language.lines import measure, refuse, source_of, statements
-from derive.language.printer import STEP
-from derive.language.reading import Node, place, read_tree
-from derive.language.context import Context
+from derive.language.reading import place, read_tree
 from derive.language.shapes import Arrays, describe, same
 from derive.language.spelling import original, respell
+from derive.language.sums import index_range
 from derive.language.system import Declaration, Equation, Program, Range, Start, System
 from derive.language.whole import whole
 
@@ -45,7 +44,7 @@ def parse(text: str | bytes, name: str = "") -> System:
 
 
 def parse_expression(text: str, program: Program, indices: Iterable[str] = ()) -> Expression:
-    """``text`` as an expression over the arrays, sizes and functions of ``program``, with these free index variables."""
+    """``text`` as an expression over the names of ``program``, in which these letters are free index variables."""
     source = None
     try:
         source = source_of(text)
@@ -181,6 +180,3 @@ def _start(begun: Begun, names: Names) -> Start:
             message, begun.place(begun.value), "The start has the shape of the state; 0 and 1 stand for any shape."
         )
     return Start(access, value, span)
-
-
-__all__ = ["STEP", "Node", "Token", "UnknownName", "parse", "parse_expression"]

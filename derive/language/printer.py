@@ -3,16 +3,42 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import sympy as sp
 from sympy.printing.str import StrPrinter
 
 from derive.language.expression import (
-    Access, Add, Apply, Block, Call, Condition, Derivative, Diagonal, Divides, Expression, Filled, Guard, Hadamard, Identity, Inner,
-    Integer, Kronecker, Negative, Number, OrderedProduct, Power, Product, Quotient, SizeValue, Sum, Transpose, Vectorised, walk,
+    Access,
+    Add,
+    Apply,
+    Block,
+    Call,
+    Condition,
+    Derivative,
+    Diagonal,
+    Divides,
+    Expression,
+    Filled,
+    Guard,
+    Hadamard,
+    Identity,
+    Inner,
+    Integer,
+    Kronecker,
+    Negative,
+    Number,
+    OrderedProduct,
+    Power,
+    Product,
+    Quotient,
+    SizeValue,
+    Sum,
+    Transpose,
+    Vectorised,
+    walk,
 )  # fmt: skip
-from derive.language.functions import FUNCTIONS
+from derive.language.functions import ARRAY_FUNCTIONS, FUNCTIONS
 from derive.language.system import Declaration, Equation, Program, Range, Start, System
 
 STEP = "_step"
@@ -27,10 +53,8 @@ class _Whole(StrPrinter):
     """Whole numbers as people write them: T - t + 1, 2*n, floor((n - k) / s)."""
 
     def _print_Add(self, expr: sp.Add, order: str | None = None) -> str:
-        terms = sorted(
-            self._as_ordered_terms(expr, order=order),
-            key=lambda term: (term.could_extract_minus_sign(), term.is_number),
-        )
+        terms = [term for term in self._as_ordered_terms(expr, order=order) if isinstance(term, sp.Expr)]
+        terms.sort(key=lambda term: (term.could_extract_minus_sign(), bool(term.is_number)))
         text = self._print(terms[0])
         for term in terms[1:]:
             text += f" - {self._print(-term)}" if term.could_extract_minus_sign() else f" + {self._print(term)}"
@@ -56,11 +80,16 @@ def expression_source(expression: Expression, program: Program | None = None) ->
     return _Writer(program).write(expression, _SUM)
 
 
+def bracketed(expression: Expression) -> str:
+    """``expression`` as a factor in a message."""
+    return _Writer(None).write(expression, _FACTOR)
+
+
 def equation_source(equation: Equation, program: Program | None = None) -> str:
     """``target = value for i = lower..upper``, without the loop over its superscripts."""
     writer = _Writer(program)
     superscripts = {symbol for entry in equation.target.superscripts for symbol in entry.free_symbols}
-    inner = [_range(entry) for entry in equation.ranges if entry.index not in superscripts]
+    inner = [range_source(entry) for entry in equation.ranges if entry.index not in superscripts]
     text = f"{writer.write(equation.target, _FACTOR)} = {writer.write(equation.value, _SUM)}"
     return " ".join([text, *(f"for {entry}" for entry in inner)])
 
@@ -91,7 +120,7 @@ def source(system: System) -> str:
             if previous:
                 lines.append("end")
             if block:
-                lines.append(f"for {', '.join(_range(entry) for entry in block)}:")
+                lines.append(f"for {', '.join(range_source(entry) for entry in block)}:")
         lines.append("    " * bool(block) + equation_source(equation, program))
         previous = block
     if previous:
@@ -113,7 +142,8 @@ def _filled(entries: list[str]) -> list[str]:
     return lines
 
 
-def _range(entry: Range) -> str:
+def range_source(entry: Range) -> str:
+    """t = 1..T."""
     lower, upper = (integer_source(end).replace(" ", "") for end in (entry.lower, entry.upper))
     return f"{entry.index.name} = {lower}..{upper}"
 
@@ -129,7 +159,7 @@ def space(shape: tuple[Integer, ...]) -> str:
 
 def _declaration(entry: Declaration) -> str:
     superscripts = _superscripts(tuple(item.index for item in entry.superscripts))
-    ranges = " ".join(f"for {_range(item)}" for item in entry.superscripts)
+    ranges = " ".join(f"for {range_source(item)}" for item in entry.superscripts)
     words = f'"{entry.description}"' if entry.description else ""
     return " ".join(filter(None, (f"{entry.name}{superscripts} in {space(entry.shape)}", ranges, words)))
 
@@ -191,7 +221,7 @@ class _Writer:
             case Access(name=name, subscripts=subscripts):
                 return bool(subscripts) or name in self.scalars
             case Call(function=function):
-                return function not in ("softmax",)
+                return ARRAY_FUNCTIONS[function].scalar
             case Add(terms=parts) | Product(factors=parts):
                 return all(self._is_scalar(part) for part in parts)
             case Negative(operand=part) | Apply(argument=part) | Sum(body=part) | Power(base=part):
@@ -203,7 +233,7 @@ class _Writer:
 
     def _product(self, factors: tuple[Expression, ...]) -> str:
         pieces = [self.write(factors[0], _FACTOR)]
-        for left, right in zip(factors, factors[1:], strict=False):
+        for left, right in pairwise(factors):
             entries = any(
                 isinstance(side, Number | SizeValue) or (isinstance(side, Access) and side.subscripts)
                 for side in (left, right)
@@ -262,7 +292,7 @@ class _Writer:
             case Diagonal(vector=vector):
                 return _FACTOR, f"diag({self._list(vector)})"
             case Sum(index=bound, lower=lower, upper=upper, body=body):
-                return _TERM, f"sum over {_range(Range(bound, lower, upper))} of {self._body(body)}"
+                return _TERM, f"sum over {range_source(Range(bound, lower, upper))} of {self._body(body)}"
             case OrderedProduct(index=bound, first=first, last=last, body=body, descending=descending):
                 way = "down to" if descending else "up to"
                 start, stop = integer_source(first), integer_source(last)
@@ -273,8 +303,9 @@ class _Writer:
                     inner = f"[{_condition(condition)}] {inner}"
                 return _TERM, inner
             case Identity(size=extent):
-                simple = isinstance(extent, sp.Symbol) and f"I_{extent.name}" not in self.names
-                return _FACTOR, f"I_{extent.name}" if simple else f"eye({integer_source(extent)})"
+                if isinstance(extent, sp.Symbol) and f"I_{extent.name}" not in self.names:
+                    return _FACTOR, f"I_{extent.name}"
+                return _FACTOR, f"eye({integer_source(extent)})"
             case Filled(value=value, shape=shape):
                 name = "ones" if value else "zeros"
                 return _FACTOR, f"{name}({', '.join(map(integer_source, shape))})" if shape else str(value)

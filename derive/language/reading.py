@@ -14,13 +14,30 @@ from derive.language.spelling import Spelt
 
 Node = Tree[Token]
 
+
+def subtrees(node: Node) -> list[Node]:
+    """The children of ``node`` that are trees."""
+    return [child for child in node.children if isinstance(child, Tree)]
+
+
+def first(node: Node) -> Node:
+    """The first child of ``node`` that is a tree."""
+    return next(child for child in node.children if isinstance(child, Tree))
+
+
+def word(node: Node) -> Token:
+    """The first child of ``node`` that is a word or a sign."""
+    return next(child for child in node.children if isinstance(child, Token))
+
+
 STARTS = ("equation", "expression_line", "declarations", "starts", "ranges", "bindings")
 
 WORDS = {
-    "NAME": "a name", "NUMBER": "a number", "SPACE": "R", "TIMES": "x", "SIGN": "+ or -", "EQUAL": "=", "COMMA": "a comma",
-    "LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}", "LESSTHAN": "<", "MORETHAN": ">",
-    "IN": "in", "IS": "is", "FOR": "for", "OF": "of", "AND": "and", "CIRCUMFLEX": "^", "AT_MOST": "<=", "DIVIDES": "divides",
-    "DOWN": "down", "UP": "up", "TO": "to", "$END": "the end of the line", "STAR": "*",
+    "NAME": "a name", "NUMBER": "a number", "SPACE": "R", "TIMES": "x", "SIGN": "+ or -", "EQUAL": "=",
+    "COMMA": "a comma", "LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}",
+    "LESSTHAN": "<", "MORETHAN": ">", "IN": "in", "IS": "is", "FOR": "for", "OF": "of", "AND": "and",
+    "CIRCUMFLEX": "^", "AT_MOST": "<=", "DIVIDES": "divides", "DOWN": "down", "UP": "up", "TO": "to",
+    "$END": "the end of the line", "STAR": "*",
 }  # fmt: skip
 """Terminals that are worth naming in a message; the others stay unmentioned."""
 
@@ -34,8 +51,26 @@ FORMS = {
 }
 
 _NESTING = frozenset(
-    "group arguments raised raised_each primed transposed subscripted bracketed inner fraction signed sum sum_free "
-    "sum_bounds sum_name ordered guard exponent".split()
+    [
+        "group",
+        "arguments",
+        "raised",
+        "raised_each",
+        "primed",
+        "transposed",
+        "subscripted",
+        "bracketed",
+        "inner",
+        "fraction",
+        "signed",
+        "sum",
+        "sum_free",
+        "sum_bounds",
+        "sum_name",
+        "ordered",
+        "guard",
+        "exponent",
+    ]
 )
 
 

@@ -10,11 +10,36 @@ import sympy as sp
 
 from derive.language.errors import ShapeMismatch, join_names
 from derive.language.expression import (
-    Access, Add, Apply, Block, Call, Derivative, Diagonal, Expression, Filled, Guard, Hadamard, Identity, Inner, Integer, Kronecker,
-    Negative, Number, OrderedProduct, Power, Product, Quotient, SizeValue, Sum, Transpose, Vectorised, children,
+    Access,
+    Add,
+    Apply,
+    Block,
+    Call,
+    Derivative,
+    Diagonal,
+    Expression,
+    Filled,
+    Guard,
+    Hadamard,
+    Identity,
+    Inner,
+    Integer,
+    Kronecker,
+    Negative,
+    Number,
+    OrderedProduct,
+    Power,
+    Product,
+    Quotient,
+    SizeValue,
+    Span,
+    Sum,
+    Transpose,
+    Vectorised,
+    children,
 )  # fmt: skip
 from derive.language.functions import ARRAY_FUNCTIONS
-from derive.language.printer import expression_source, integer_source
+from derive.language.printer import bracketed, expression_source, integer_source
 from derive.language.system import Declaration, Program, Shape
 
 Known = Shape | None
@@ -27,7 +52,8 @@ SCALAR: Shape = ()
 class Arrays:
     """The shapes of the arrays in scope, None where not known yet.
 
-    ``guess`` says how boldly an unknown is taken for what is usual: 1, a matrix multiplies a vector; 2, the rest are numbers.
+    ``guess`` says how boldly an unknown is taken for what is usual: 1, a matrix multiplies a vector; 2, the rest are
+    numbers.
     """
 
     shapes: Mapping[str, Known]
@@ -37,7 +63,7 @@ class Arrays:
 
 
 def shape_of(expression: Expression, scope: Mapping[str, Declaration] | Program) -> Shape:
-    """The shape of ``expression``; ShapeMismatch where its parts do not fit, KeyError for a name that is not in ``scope``."""
+    """The shape of ``expression``; ShapeMismatch where its parts do not fit, KeyError for a name not in ``scope``."""
     declarations = {entry.name: entry for entry in scope.declarations} if isinstance(scope, Program) else scope
     shapes = {name: entry.shape for name, entry in declarations.items()}
     arrays = Arrays(shapes, 0, frozenset(name for name, entry in declarations.items() if entry.superscripts))
@@ -70,10 +96,10 @@ def describe(shape: Known) -> str:
     extents = [integer_source(extent) for extent in shape]
     if not extents:
         return "a number"
-    return f"a vector of {extents[0]} rows" if len(extents) == 1 else "×".join(_bracketed(extent) for extent in extents)
+    return f"a vector of {extents[0]} rows" if len(extents) == 1 else "×".join(_apart(extent) for extent in extents)
 
 
-def _bracketed(extent: str) -> str:
+def _apart(extent: str) -> str:
     return f"({extent})" if " " in extent else extent
 
 
@@ -94,7 +120,7 @@ def multiplied(left: Known, right: Known, guess: int = 0) -> Known:
         return left or right
     rows = left[:1]
     if len(right) == 1:
-        return SCALAR if len(left) == 2 and rows == (1,) else rows
+        return SCALAR if len(left) == 2 and rows == (sp.Integer(1),) else rows
     return rows + right[1:]
 
 
@@ -102,8 +128,15 @@ def fits(left: Known, right: Known) -> bool:
     """The matrix product left · right exists."""
     if not left or not right:
         return True
-    columns = left[1] if len(left) == 2 else sp.Integer(1)
-    return len(left) <= 2 and len(right) <= 2 and sp.expand(columns - right[0]) == 0
+    columns = left[1:] or (sp.Integer(1),)
+    return len(left) <= 2 and len(right) <= 2 and same(columns, right[:1])
+
+
+def covering(first: Span | None, last: Span | None) -> Span | None:
+    """The place from ``first`` to ``last`` where they are on one line."""
+    if first and last and first.line == last.line:
+        return Span(first.line, first.column, last.end_column)
+    return last
 
 
 def _words(node: Expression, shape: Known) -> str:
@@ -143,17 +176,15 @@ def _product(node: Product, shapes: list[Known], arrays: Arrays) -> Known:
 def _product_mismatch(
     node: Product, shapes: list[Known], last: int, position: int, total: Known, arrays: Arrays
 ) -> ShapeMismatch:
-    left, right, shape = node.factors[last], node.factors[position], shapes[position]
-    assert total is not None and shape is not None
-    span = right.span
-    if left.span and right.span and left.span.line == right.span.line:
-        span = type(left.span)(left.span.line, left.span.column, right.span.end_column)
+    left, right, shape = node.factors[last], node.factors[position], shapes[position] or ()
+    total = total or ()
+    span = covering(left.span, right.span)
     message = f"{_words(left, shapes[last])}, {_words(right, shape)}: these do not multiply."
-    first, second = (f"({text})" if " " in text else text for text in map(expression_source, (left, right)))
+    first, second = bracketed(left), bracketed(right)
     if len(total) == 1 and len(shape) == 1:
-        repair = f"Write <{first}, {second}> for the inner product, {first} .* {second} entry by entry, or {first} {second}' for the matrix."
-        return ShapeMismatch(message, span, repair)
-    repair = _swap(left, lambda other: len(other) == 2 and fits(other, shape) and other[0] == total[0], arrays)
+        others = f"{first} .* {second} entry by entry, or {first} {second}' for the matrix."
+        return ShapeMismatch(message, span, f"Write <{first}, {second}> for the inner product, {others}")
+    repair = _swap(left, lambda other: len(other) == 2 and fits(other, shape) and other[:1] == total[:1], arrays)
     repair = repair or _swap(left, lambda other: len(other) == 2 and fits(other, shape), arrays)
     repair = repair or _swap(right, lambda other: fits(total, other), arrays)
     columns = integer_source(total[1]) if len(total) == 2 else "1"
@@ -163,20 +194,17 @@ def _product_mismatch(
 def _together(parts: tuple[Expression, ...], shapes: list[Known], arrays: Arrays, verb: str) -> Known:
     """Parts of one shape, numbers aside."""
     known = [(part, shape) for part, shape in zip(parts, shapes, strict=True) if shape]
+    if not known:
+        return None if None in shapes and arrays.guess < 2 else SCALAR
+    first, wanted = known[0]
     for part, shape in known[1:]:
-        first, wanted = known[0]
         if not same(wanted, shape):
             repair = _swap(part, lambda other: same(other, wanted), arrays)
-            if len(wanted) == 2 and len(shape) == 2 and same(transposed(shape), wanted):
-                repair = "One of them is the transpose of what fits."
-            raise ShapeMismatch(
-                f"{_words(first, wanted)}, {_words(part, shape)}: these cannot be {verb}.",
-                part.span,
-                repair or "Both must have the same shape.",
-            )
-    if known:
-        return known[0][1]
-    return None if None in shapes and arrays.guess < 2 else SCALAR
+            if len(shape) == 2 and same(transposed(shape), wanted):
+                repair = f"Did you mean {bracketed(part)}'?"
+            message = f"{_words(first, wanted)}, {_words(part, shape)}: these cannot be {verb}."
+            raise ShapeMismatch(message, part.span, repair or "Both must have the same shape.")
+    return wanted
 
 
 def _quotient(node: Quotient, shapes: list[Known], arrays: Arrays) -> Known:

@@ -1,4 +1,4 @@
-"""What people write for the same thing: Unicode, LaTeX and ASCII spellings turned into one, with the way back to the original columns."""
+"""Unicode, LaTeX and ASCII spellings of the same thing turned into one, with the way back to the original columns."""
 
 from __future__ import annotations
 
@@ -119,26 +119,33 @@ def _raised(match: re.Match[str]) -> str:
     return f"^{{{text}}}"
 
 
+def _lowered(match: re.Match[str]) -> str:
+    return "_{" + "".join(_LOWERED[letter] for letter in match.group()) + "}"
+
+
+def _accent_command(match: re.Match[str]) -> str:
+    name = match.group(2) or match.group(3)
+    return _apart(match, GREEK.get(name, name) + _ACCENT[match.group(1)])
+
+
+_ABOVE = "[" + "".join(_RAISED) + "]"
+
 _STEPS: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
-    (r"\r", lambda match: " "),
     (r"(?:\\sum|Σ|∑)(?=\s*_)", lambda match: "sum"),
     (_WRAPPED + r"\{\s*(\w+)\s*\}", lambda match: _apart(match, match.group(1))),
     (_WRAPPED + r"(\w)", lambda match: match.group(1)),
-    (
-        r"\\(" + "|".join(_ACCENT) + r")\s*(?:\{\s*\\?(\w+)\s*\}|\\?(\w))",
-        lambda match: _apart(match, GREEK.get(name := match.group(2) or match.group(3), name) + _ACCENT[match.group(1)]),
-    ),
+    (r"\\(" + "|".join(_ACCENT) + r")\s*(?:\{\s*\\?(\w+)\s*\}|\\?(\w))", _accent_command),
     (r"\\([A-Za-z]+) ?", lambda match: COMMANDS.get(match.group(1), match.group())),
     (r"\\[,;:!> ]", lambda match: " "),
     (r"[^\W\d_][" + "".join(ACCENTS) + "]+|[" + "".join(GREEK) + "]|[À-ỹ]", _accented),
-    (r"(?:[" + re.escape("".join(_RAISED)) + r"]|(?<=[" + "".join(_RAISED) + "]),(?=[" + "".join(_RAISED) + "]))+", _raised),
-    (r"[" + "".join(_LOWERED) + r"]+", lambda match: "_{" + "".join(_LOWERED[letter] for letter in match.group()) + "}"),
+    (f"{_ABOVE}(?:,?{_ABOVE})*", _raised),
+    ("[" + "".join(_LOWERED) + "]+", _lowered),
     (r"\^\s*(?:\{\s*)?(?:⊤|'+)(?:\s*\})?", lambda match: "'" * max(1, match.group().count("'"))),
     ("[" + "".join(SYMBOLS) + "]", lambda match: SYMBOLS[match.group()]),
     (r"\bodot\b", lambda match: ".*"),
     (r",\s*\.\.\.\s*,", lambda match: ".."),
     (r"\.\.\.", lambda match: ".."),
-    (r"(?<=\w)_\{\s*(\w+)\s*\}", lambda match: match.group() if match.string[: match.start()].endswith("sum") else f"_{match.group(1)}"),
+    (r"(?<=\w)(?<!\bsum)_\{\s*(\w+)\s*\}", lambda match: f"_{match.group(1)}"),
 )  # fmt: skip
 _COMPILED = tuple((re.compile(pattern), value) for pattern, value in _STEPS)
 
@@ -149,14 +156,6 @@ def respell(spelt: Spelt) -> Spelt:
     >>> respell(original("hᵗ⁻¹ ⊙ δ")).text
     'h^{t-1} .* delta'
     """
-    if (
-        spelt.text.isascii()
-        and "\\" not in spelt.text
-        and "_{" not in spelt.text
-        and "..." not in spelt.text
-        and "odot" not in spelt.text
-    ):
-        return _replace(spelt, re.compile(r"[\t\r]"), lambda match: " ")
     for pattern, value in _COMPILED:
         spelt = _replace(spelt, pattern, value)
     return spelt

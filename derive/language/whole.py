@@ -8,10 +8,10 @@ from fractions import Fraction
 import sympy as sp
 from lark import Token, Tree
 
-from derive.language.errors import BadSyntax, TooLarge
-from derive.language.expression import Integer
-from derive.language.reading import Node
 from derive.language.context import Context
+from derive.language.errors import BadSyntax, TooLarge
+from derive.language.expression import Expression, Integer, Negative, Number, SizeValue, Span
+from derive.language.reading import Node, first, subtrees, word
 
 MAX_DIGITS = 64
 MAX_EXPONENT = 1000
@@ -20,14 +20,26 @@ TRIVIAL = frozenset({"expression", "expression_line", "term", "product", "whole"
 """Nodes that mean their only child where they have just one."""
 
 
-def inside(node: Node) -> Node:
+def inside(node: Node, rules: frozenset[str] = TRIVIAL) -> Node:
     """``node`` without the brackets and the rules that add nothing."""
-    while node.data in TRIVIAL and len(node.children) == 1:
-        child = node.children[0]
-        if not isinstance(child, Tree):
-            break
-        node = child
+    while node.data in rules and len(node.children) == 1:
+        node = first(node)
     return node
+
+
+def bare_name(node: Node) -> str:
+    """The name that ``node`` is, '' where it is more than a name."""
+    node = inside(node)
+    return str(word(node)) if node.data == "name" else ""
+
+
+def size_value(value: Integer, span: Span) -> Expression:
+    """An integer expression as a number."""
+    value = sp.expand(value)
+    if value.is_Integer:
+        amount = Number(Fraction(abs(int(value))), span=span)
+        return Negative(amount, span=span) if value < 0 else amount
+    return SizeValue(value, span=span)
 
 
 def number(token: Token, context: Context) -> Fraction:
@@ -49,16 +61,11 @@ def product_parts(node: Node) -> list[tuple[str, Node]]:
     """The factors of a product with the operator before each: '' for none (juxtaposition)."""
     found: list[tuple[str, Node]] = []
     while node.data in ("product", "open_product"):
-        *before, last = node.children
-        assert isinstance(last, Tree)
-        operator = ""
-        if before and isinstance(before[-1], Tree) and before[-1].data == "operator":
-            operator = str(before.pop().children[0])
+        *before, last = subtrees(node)
+        operator = str(word(before.pop())) if before and before[-1].data == "operator" else ""
         found.append((operator, last))
-        if not before:
-            break
-        if not isinstance(before[-1], Tree) or before[-1].data != "product":
-            found += [("", part) for part in reversed(before) if isinstance(part, Tree)]
+        if not before or before[-1].data != "product":
+            found += [("", part) for part in reversed(before)]
             break
         node = before[-1]
     return found[::-1]
@@ -99,15 +106,14 @@ def _expression(node: Node, context: Context) -> Integer:
 def _term(node: Node, context: Context) -> Integer:
     if len(node.children) != 1:
         raise _no_integer(node, context)
-    return whole(node.children[0], context)  # pyright: ignore[reportArgumentType]
+    return whole(first(node), context)
 
 
 def _product(node: Node, context: Context) -> Integer:
     parts = product_parts(node)
     head = parts[0][1]
-    if len(parts) == 2 and head.data == "name" and str(head.children[0]) in _CALLS:
-        arguments = [child for child in parts[1][1].children if isinstance(child, Tree)]
-        return _CALLS[str(head.children[0])](arguments, context, node)
+    if len(parts) == 2 and (name := bare_name(head)) in _CALLS:
+        return _CALLS[name](subtrees(parts[1][1]), context, node)
     value: Integer = sp.Integer(1)
     for operator, part in parts:
         if operator not in ("", "*"):
@@ -117,8 +123,7 @@ def _product(node: Node, context: Context) -> Integer:
 
 
 def _name(node: Node, context: Context) -> Integer:
-    token = node.children[0]
-    assert isinstance(token, Token)
+    token = word(node)
     if str(token) in context.integers:
         return context.integers[str(token)]
     if context.array(str(token), False):
@@ -129,8 +134,7 @@ def _name(node: Node, context: Context) -> Integer:
 
 
 def _number(node: Node, context: Context) -> Integer:
-    token = node.children[0]
-    assert isinstance(token, Token)
+    token = word(node)
     value = number(token, context)
     if value.denominator != 1:
         raise _no_integer(node, context)
@@ -138,14 +142,11 @@ def _number(node: Node, context: Context) -> Integer:
 
 
 def _signed(node: Node, context: Context) -> Integer:
-    sign, operand = node.children
-    assert isinstance(operand, Tree)
-    return whole(operand, context) * (-1 if sign == "-" else 1)
+    return whole(first(node), context) * (-1 if word(node) == "-" else 1)
 
 
 def _raised(node: Node, context: Context) -> Integer:
-    base, exponent = node.children
-    assert isinstance(base, Tree) and isinstance(exponent, Tree)
+    base, exponent = subtrees(node)
     power = whole(exponents(exponent)[0], context)
     if not (power.is_Integer and 0 <= int(power) <= 6):
         raise _no_integer(node, context)
@@ -155,12 +156,8 @@ def _raised(node: Node, context: Context) -> Integer:
 def exponents(node: Node) -> list[Node]:
     """The expressions in a superscript."""
     if node.data == "exponent_atom":
-        *sign, atom = node.children
-        assert isinstance(atom, Tree)
-        return [Tree("signed", [*sign, atom], node.meta)] if sign else [atom]
-    (items,) = node.children
-    assert isinstance(items, Tree)
-    return [child for child in items.children if isinstance(child, Tree)]
+        return [Tree("signed", node.children, node.meta)] if len(node.children) > 1 else subtrees(node)
+    return subtrees(first(node))
 
 
 def _floor(arguments: list[Node], context: Context, node: Node) -> Integer:

@@ -22,9 +22,9 @@ def integer_formula(expression: Integer) -> Formula:
 
     >>> from derive.handout.plain import plain
     >>> t, i, a = sp.symbols("t i a", integer=True)
-    >>> s, d, p = sp.symbols("s d p", integer=True, positive=True)
-    >>> plain(integer_formula(t - 1)), plain(integer_formula(1 - t)), plain(integer_formula(s * i + d * a - p))
-    ('t − 1', '1 − t', 's i + d a − p')
+    >>> s, p = sp.symbols("s p", integer=True, positive=True)
+    >>> plain(integer_formula(t - 1)), plain(integer_formula(1 - t)), plain(integer_formula(s * i + a - p))
+    ('t − 1', '1 − t', 's i + a − p')
     """
     terms = sorted(sp.Add.make_args(sp.sympify(expression)), key=_term_order)
     if len(terms) > 1 and _is_negative(terms[0]):
@@ -135,6 +135,7 @@ def bracket(conditions: Iterable[Condition], ranges: Iterable[Range] = ()) -> Fo
     """The Iverson bracket of ``conditions`` where the indices run over ``ranges``; None where they hold throughout.
 
     >>> from derive.handout.plain import plain
+    >>> from derive.language.expression import Within
     >>> t, T = sp.Symbol("t", integer=True), sp.Symbol("T", integer=True, positive=True)
     >>> plain(bracket([Within(t + 1, sp.Integer(1), T)], [Range(t, sp.Integer(1), T)]))
     '[t < T]'

@@ -60,9 +60,11 @@ def is_tall(node: Formula) -> bool:
 
 
 def raised(base: Formula, exponent: Formula) -> Formula:
-    """A letter keeps its subscript below the superscript."""
+    """A letter keeps its subscript below the superscript, and f(x) carries it on its parenthesis."""
     if isinstance(base, Scripts) and base.sup is None:
         return Scripts(base.base, base.sub, exponent)
+    if isinstance(base, Row) and isinstance(base.items[-1], Fence):
+        return Row((*base.items[:-1], sup(base.items[-1], exponent)))
     return sup(base, exponent)
 
 

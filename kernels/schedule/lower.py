@@ -13,7 +13,7 @@ from derive.language.system import Range
 from kernels.schedule import bounds
 from kernels.schedule.order import renamed
 from kernels.schedule.plan import (
-    BATCH, BATCH_SIZE, AddOuter, Array, Average, Fill, For, Given, If, Multiply, Node, Pack, Part, Plan, Set, Stages, Statement, TimeLoop,
+    BATCH, BATCH_SIZE, Array, Average, For, Given, If, Multiply, Node, Outer, Pack, Part, Plan, Set, Stages, Statement, TimeLoop,
     View, Whole,
 )  # fmt: skip
 from kernels.schedule.stages import condition_symbols, index_symbols, is_plain
@@ -241,10 +241,9 @@ class _Lowering:
         number = part.number
         plain_first, plain_second = self.view(first, summed, rows), self.view(second, summed, columns)
         if rows and plain_first and plain_second and not plain_first.transposed and not plain_second.transposed:
-            zero: list[Statement] = [] if adding else [Fill(number, out)]
-            return [*zero, AddOuter(number, plain_first, plain_second, out)]
+            return [Outer(number, plain_first, plain_second, out, adding)]
         left, matrix = self.view(first, rows, summed), self.view(second, summed, columns)
-        if left is None or matrix is None or (left.transposed and left.merged > 1):
+        if left is None or matrix is None or matrix.rows > 1 or (left.transposed and left.rows > 1):
             return None
         if not rows and not (self.is_complete(matrix) and fixed):
             return None  # packing a matrix for a single row costs more than it saves

@@ -84,13 +84,13 @@ Node = Part | TimeLoop
 class View:
     """A part of an array as a matrix or vector.
 
-    ``places`` has one entry for each axis of the storage: an integer (one slot), a pair (first, last) or None (all of it). The first
-    ``merged`` of the axes that are left count as one, its length the product of theirs.
+    ``places`` has one entry for each axis of the storage: an integer (one slot), a pair (first, last) or None (all of it). All but
+    the last of the axes that are left, ``rows`` of them, number the rows together.
     """
 
     name: str
     places: tuple[Integer | tuple[Integer, Integer] | None, ...]
-    merged: int = 1
+    rows: int = 1
     transposed: bool = False
 
 
@@ -132,14 +132,6 @@ class Set:
 
 
 @dataclass(frozen=True)
-class Fill:
-    """Zero in every entry of ``out``."""
-
-    number: int
-    out: View
-
-
-@dataclass(frozen=True)
 class Average:
     """out divided by the number of sequences in the batch."""
 
@@ -168,13 +160,14 @@ class Multiply:
 
 
 @dataclass(frozen=True)
-class AddOuter:
-    """out += leftᵀ right."""
+class Outer:
+    """out (=|+=) leftᵀ right."""
 
     number: int
     left: View
     right: View
     out: View
+    adding: bool
 
 
 @dataclass(frozen=True)
@@ -187,7 +180,7 @@ class Whole:
     out: View | Access
 
 
-Statement = For | If | Set | Fill | Average | Pack | Multiply | AddOuter | Whole
+Statement = For | If | Set | Average | Pack | Multiply | Outer | Whole
 
 
 @dataclass(frozen=True)

@@ -184,7 +184,7 @@ def _total(claim: TotalDerivative, trial: _Trial) -> Pairs:
     forward = trial.forward
     key = claim.wrt.name
     starts = {start.access: start.key for start in forward.starts}
-    key = starts.get(claim.wrt, key)
+    key = starts.get(Access(key, claim.wrt.superscripts), key)
     wanted = trial.loss_gradients.get(key)
     if wanted is None:
         return []

@@ -224,6 +224,7 @@ def in_new_process(code: str, **environment: str) -> dict:
 
 
 @pytest.mark.skipif(target().width < 32, reason="the host runs no code for these processors")
+@pytest.mark.slow
 @pytest.mark.parametrize("processor", NARROWER)
 def test_products_are_right_on_processors_with_narrower_vectors(processor: str):
     features, width = NARROWER[processor]

@@ -1,6 +1,6 @@
 """Make ``unrolled-math.woff2``, the mathematical font embedded in HTML handouts, from Latin Modern Math.
 
-    python make_math_font.py /path/to/latinmodern-math.otf
+    python docs/make_math_font.py /path/to/latinmodern-math.otf
 
 Needs fonttools and brotli. The result keeps the glyphs our formulas use and the MATH table, and is renamed because the
 GUST Font License asks that a modified font does not carry the name of the original.
@@ -57,7 +57,7 @@ def main(source: str) -> int:
     font["head"].modified = font["head"].created
     font.flavor = "woff2"
     font.recalcTimestamp = False
-    target = Path(__file__).with_name("unrolled-math.woff2")
+    target = Path(symbols.__file__).with_name("data") / "unrolled-math.woff2"
     font.save(target)
     print(f"{target.name}: {target.stat().st_size} bytes, {len(font.getGlyphOrder())} glyphs")
     return 0

@@ -1,0 +1,193 @@
+"""The ``derive`` command: parses, calls the library, prints, returns an exit code.
+
+0: all is well. 1: a check failed. 2: the question cannot be answered as it was put (usage, a definition with a mistake,
+a file that cannot be read or written). 130: interrupted. 141: whoever read the output has closed it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from textwrap import fill
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from derive import __version__
+from derive.language.errors import DefinitionError, did_you_mean
+from derive.terminal import Say, columns, evidence_table, painted, progress, verdict, write_unicode
+
+if TYPE_CHECKING:
+    from derive.derivation import Derivation
+    from derive.evidence import Evidence
+    from kernels import Kernel
+    from kernels.verify import Report
+
+# SymPy and numba take half a second and more to import: whatever needs them is imported inside the function that does.
+SUFFIXES = ("pdf", "html", "tex", "md", "ipynb")
+NOTATIONS = ("text", "latex", "mathml", "words")
+DTYPES = ("float64", "float32")
+
+
+class UsageError(ValueError):
+    """The command line asks for something that cannot be done."""
+
+
+def _list(options: argparse.Namespace) -> int:
+    from derive.catalogue import listing
+    from derive.overview import entry_data
+
+    entries = listing()
+    if options.json:
+        return _print_json([entry_data(entry) for entry in entries])
+    for entry, line in zip(entries, columns([(entry.name, entry.title) for entry in entries]), strict=True):
+        print(f"{line}\n    {painted(entry.summary, 'dim')}")
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    from derive.overview import derivation_data, written
+
+    with progress("Deriving"):
+        derivation = _derivation(options.system)
+        if options.wrt is not None and options.wrt not in derivation:
+            known = f"There are {', '.join(derivation)}."
+            repair = did_you_mean(options.wrt, derivation, known)
+            raise UsageError(f"There is no {options.wrt} to differentiate by.\n{repair}")
+        if options.json:
+            return _print_json(derivation_data(derivation, options.wrt))
+        sheet = written(derivation, options.wrt, options.form, options.format, options.steps)
+    print(sheet)
+    return 0
+
+
+def _handout(options: argparse.Namespace) -> int:
+    path = _writable(Path(options.output))
+    with progress("Deriving") as say:
+        derivation = _derivation(options.system)
+        from derive.handout.blocks import DocumentError
+        from derive.handout.compose import handout
+        from derive.handout.editions import edition
+        from derive.handout.writers import write
+
+        kernel, report, steps = _checked(derivation, options.seed, say)
+        say("Writing the handout")
+        try:
+            document = handout(
+                derivation,
+                step_evidence=steps,
+                report=report.evidence,
+                kernel_source=kernel.source,
+                seed=options.seed,
+            )
+            write(edition(document, options.edition), path)
+        except DocumentError as error:
+            print(f"derive: no handout was written: {error}", file=sys.stderr)
+            return 1
+        except OSError as error:
+            raise UsageError(f"{path} cannot be written: {error.strerror}.") from None
+    count = len(report) + sum(map(len, steps.values()))
+    print(f"{path}: {len(derivation.steps)} steps, {count} comparisons, all within their tolerances")
+    return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from derive.overview import evidence_data, evidence_groups
+
+    with progress("Deriving") as say:
+        derivation = _derivation(options.system)
+        _, report, steps = _checked(derivation, options.seed, say)
+    groups = evidence_groups(report, steps)
+    records = [record for group in groups.values() for record in group]
+    if options.json:
+        _print_json(evidence_data(derivation.system, options.seed, groups, report.missing))
+    else:
+        print("\n".join([*evidence_table(groups), *verdict(records, options.seed, report.missing)]))
+    return 0 if records and all(record.passed for record in records) else 1
+
+
+def _kernel(options: argparse.Namespace) -> int:
+    with progress("Deriving"):
+        source = _compiled(_derivation(options.system), options.dtype, jit=False).source
+    print(source.rstrip("\n"))
+    return 0
+
+
+def _derivation(system: str) -> Derivation:
+    from derive.catalogue import UnknownSystem, load
+    from derive.derivation import gradient
+
+    try:
+        return gradient(load(system))
+    except UnknownSystem as error:
+        raise UsageError(f"{error.message}\n{error.repair}") from None
+    except DefinitionError as error:
+        error.file = system
+        raise
+
+
+def _compiled(derivation: Derivation, dtype: str = "float64", jit: bool = True) -> Kernel:
+    import kernels
+
+    try:
+        return kernels.compile(derivation, dtype=dtype, jit=jit)
+    except (kernels.UnboundFunction, kernels.CannotCompile) as error:
+        raise UsageError(f"{derivation.system.name or derivation.system.title} has no kernel: {error}") from None
+
+
+def _checked(derivation: Derivation, seed: int, say: Say) -> tuple[Kernel, Report, Mapping[str, tuple[Evidence, ...]]]:
+    """The kernel, what the witnesses say about it and about every gradient, and what they say about every step."""
+    say("Compiling the kernel (a few seconds the first time)")
+    kernel = _compiled(derivation)
+    from kernels.verify import check_steps, verify
+
+    say("Asking the witnesses about every gradient")
+    report = verify(derivation, seed, kernel=kernel)
+    say("Checking every step")
+    return kernel, report, check_steps(derivation, seed)
+
+
+def _writable(path: Path) -> Path:
+    """``path``, once it is known that a handout can be written there."""
+    suffix = path.suffix.removeprefix(".").lower()
+    if suffix not in SUFFIXES:
+        known = f"The suffix says which format is wanted: {', '.join(SUFFIXES)}."
+        raise UsageError(f"{path} is the name of no format.\n{did_you_mean(suffix, SUFFIXES, known)}")
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder.")
+    if not path.parent.is_dir():
+        raise UsageError(f"There is no folder {path.parent}.")
+    return path
+
+
+def _print_json(data: object) -> int:
+    print(json.dumps(data, ensure_ascii=False, indent=2))
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    write_unicode()
+    try:
+        options = _parsed(sys.argv[1:] if argv is None else argv)
+        code = COMMANDS[options.command].run(options)
+        sys.stdout.flush()
+    except SystemExit as stop:  # argparse has said what there is to say
+        return int(stop.code or 0)
+    except DefinitionError as error:
+        return _refuse(str(error))
+    except UsageError as error:
+        return _refuse(f"derive: {error}")
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains as it ends
+        return 141
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def _refuse(message: str) -> int:
+    print(message.rstrip("\n"), file=sys.stderr)
+    return 2

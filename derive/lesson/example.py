@@ -1,0 +1,281 @@
+"""A worked example with small numbers: every equation, forwards and backwards, with its numbers put in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from derive.calculus.explain import is_constant, recursion_cases
+from derive.calculus.slopes import with_slopes
+from derive.derivation import Derivation
+from derive.evaluate import Results, bindings, integer, run
+from derive.handout.formula import Aligned, Fence, Formula, Matrix, Numeral, Operator, Row
+from derive.language import expression as ast
+from derive.language.expression import Access, Expression, substitute_indices
+from derive.language.system import Equation, Program
+from derive.lesson.words import time_sizes
+from derive.notation import Names, formula
+
+STEPS, EXTENT = 3, 2
+"""Time steps and every other size in the example: small enough to follow by hand."""
+DIGITS = 3
+TRIES = 60
+
+
+@dataclass(frozen=True)
+class Example:
+    """Sizes, inputs and all values of one small run, and how many digits are shown."""
+
+    derivation: Derivation
+    sizes: dict[str, int]
+    values: dict[str, Any]
+    results: Results
+
+
+def worked_example(derivation: Derivation, seed: int = 0) -> Example:
+    """Numbers with one decimal for every input, and everything computed from them without rounding."""
+    program = derivation.forward
+    in_time = time_sizes(program)
+    sizes = {symbol.name: STEPS if symbol.name in in_time else EXTENT for symbol in program.sizes}
+    tried: list[Example] = []
+    for attempt in range(TRIES):
+        values = _inputs(derivation, sizes, 1000 * seed + attempt)
+        results = run(derivation.program, sizes, values, functions=bindings(program))
+        tried.append(Example(derivation, sizes, values, results))
+        if _teaches(tried[-1]):
+            return tried[-1]
+    return tried[0]
+
+
+def _teaches(example: Example) -> bool:
+    """No matrix equals its transpose, so that a forgotten transpose shows; no gradient is lost in rounding."""
+    arrays = [np.asarray(value) for value in example.values.values()]
+    symmetric = any(a.ndim == 2 and a.shape[0] == a.shape[1] > 1 and np.array_equal(a, a.T) for a in arrays)
+    adjoints = {name for name in example.derivation.walk.names.values() if name.startswith("delta_")}
+    small = any(np.max(np.abs(value)) < 0.02 for (name, _), value in example.results.items() if name in adjoints)
+    return not symmetric and not small
+
+
+def _inputs(derivation: Derivation, sizes: Mapping[str, int], seed: int) -> dict[str, Any]:
+    """Multiples of 0.5 between -1.5 and 1.5, never 0 in a parameter; targets are one-hot where a loss needs a distribution."""
+    from derive.evaluate import input_shape, inputs
+
+    rng = np.random.default_rng(seed)
+    program = derivation.forward
+    targets = {
+        node.arguments[0].name
+        for equation in program.equations
+        for node in ast.walk(equation.value)
+        if isinstance(node, ast.Call) and node.function == "logsumexp" and isinstance(node.arguments[0], Access)
+    }
+    labels = {
+        access.name
+        for equation in program.equations
+        for node in ast.walk(equation.value)
+        if isinstance(node, ast.Inner)
+        for access in (node.left, node.right)
+        if isinstance(access, Access) and targets & {n.name for n in (node.left, node.right) if isinstance(n, Access)}
+    } - targets
+    values: dict[str, Any] = {}
+    for key in inputs(program):
+        shape = input_shape(program, key, sizes)
+        if key in labels and shape:
+            values[key] = np.eye(shape[-1])[rng.integers(shape[-1], size=shape[:-1])]
+        else:
+            learnt = program.declaration(key.partition("^")[0]).role == "learn"
+            choices = np.array([-1.0, -0.5, 0.5, 1.0]) if learnt else np.array([-1.0, 0.0, 0.5, 1.0, 2.0])
+            values[key] = rng.choice(choices, size=shape) if shape else np.float64(rng.choice(choices))
+    return values
+
+
+def number(value: float) -> Formula:
+    """A number rounded for print; negative ones with a minus sign."""
+    rounded = round(float(value), DIGITS)
+    text = f"{abs(rounded):.{DIGITS}f}".rstrip("0").rstrip(".") or "0"
+    return Row((Operator("-"), Numeral(text))) if rounded < 0 else Numeral(text)
+
+
+def array(value: Any) -> Formula:
+    """A number, a column or a matrix."""
+    numbers = np.asarray(value, dtype=float)
+    if numbers.ndim == 0:
+        return number(float(numbers))
+    rows = numbers[:, None] if numbers.ndim == 1 else numbers
+    return Matrix(tuple(tuple(number(entry) for entry in line) for line in rows))
+
+
+@dataclass(frozen=True)
+class Substituted:
+    """One equation at one time: its left side, the right side with numbers in place of names, and the value."""
+
+    left: Formula
+    right: Formula
+    value: Formula
+
+    def line(self, *, with_numbers: bool = True) -> tuple[Formula, Formula]:
+        """The two sides of an aligned line: left, = numbers = value."""
+        middle = (Operator("="), self.right) if with_numbers else ()
+        return self.left, Row((*middle, Operator("="), self.value))
+
+
+def forward_lines(example: Example) -> list[Substituted]:
+    """Every forward equation at every time, in the order in which it is computed."""
+    from derive.calculus.order import forward_order
+
+    program = example.derivation.forward
+    order = {name: place for place, name in enumerate(forward_order(program))}
+    equations = sorted((e for e in program.equations if not e.target.subscripts), key=lambda e: order[e.target.name])
+    found: list[tuple[int, int, Substituted]] = []
+    for equation in equations:
+        for at in _times(equation, example):
+            place = max(at.values(), default=10**6) if equation.ranges else _after(equation, example)
+            found.append(
+                (place, order[equation.target.name], _substituted(equation.target, equation.value, at, example))
+            )
+    return [line for _, _, line in sorted(found, key=lambda item: item[:2])]
+
+
+def _after(equation: Equation, example: Example) -> int:
+    """An equation without time comes when the last value it reads is there."""
+    times = [
+        integer(access.superscripts[0], example.sizes)
+        for access in ast.walk(equation.value)
+        if isinstance(access, Access) and access.superscripts and not _has_index(access, example)
+    ]
+    return max(times, default=10**6)
+
+
+def _has_index(access: Access, example: Example) -> bool:
+    return any(s.name not in example.sizes for p in access.superscripts for s in sp.sympify(p).free_symbols)
+
+
+def backward_lines(example: Example) -> list[Substituted]:
+    """Every adjoint that has a name or stands alone, from the loss back to the first step."""
+    walk = example.derivation.walk
+    found: list[tuple[int, int, Substituted]] = []
+    for place, adjoint in enumerate(walk.adjoints):
+        named = adjoint.equation.target.name.startswith("delta_")
+        if is_constant(adjoint) or not adjoint.has_matrix_form or not (named or not adjoint.array.superscripts):
+            continue
+        for case, value, _ in recursion_cases(adjoint, walk):
+            sloped = with_slopes(value, walk.forward, walk.scope)
+            positions: list[dict[sp.Symbol, int]] = [{}]
+            if case.index is not None:
+                low, high = (integer(end, example.sizes) for end in (case.lower, case.upper))
+                positions = [{case.index: t} for t in range(high, low - 1, -1)]
+            for at in positions:
+                when = max(at.values(), default=10**6)
+                found.append((-when, place, _substituted(case.target, sloped, at, example)))
+    return [line for _, _, line in sorted(found, key=lambda item: item[:2])]
+
+
+def gradient_lines(example: Example) -> list[Substituted]:
+    """The gradient of every parameter and initial state."""
+    derivation = example.derivation
+    lines = []
+    for key in derivation:
+        gradient = derivation[key]
+        role = derivation.forward.declaration(key.partition("^")[0]).role
+        if role == "given" or not gradient.has_matrix_form:
+            continue
+        lines.append(_substituted(gradient.equation.target, _unsummed(gradient.equation.value, example), {}, example))
+    return lines
+
+
+def _unsummed(expression: Expression, example: Example) -> Expression:
+    """Sums over time written out, so that numbers can stand in each term."""
+
+    def visit(node: Expression) -> Expression:
+        inner = ast.map_children(visit, node)
+        if isinstance(inner, ast.Sum):
+            low, high = (integer(end, example.sizes) for end in (inner.lower, inner.upper))
+            terms = tuple(substitute_indices(inner.body, {inner.index: sp.Integer(t)}) for t in range(low, high + 1))
+            return terms[0] if len(terms) == 1 else ast.Add(terms)
+        return inner
+
+    return visit(expression)
+
+
+def _times(equation: Equation, example: Example) -> list[dict[sp.Symbol, int]]:
+    positions: list[dict[sp.Symbol, int]] = [{}]
+    for r in equation.ranges:
+        low, high = (integer(end, example.sizes) for end in (r.lower, r.upper))
+        positions = [{**at, r.index: t} for at in positions for t in range(low, high + 1)]
+    return positions
+
+
+def _substituted(target: Access, value: Expression, at: Mapping[sp.Symbol, int], example: Example) -> Substituted:
+    """The equation with numbers put in for its indices and its arrays."""
+    numbers = {symbol: sp.Integer(t) for symbol, t in at.items()}
+    numbers |= {symbol: sp.Integer(example.sizes[symbol.name]) for symbol in example.derivation.forward.sizes}
+    left = substitute_indices(target, numbers)
+    right = _unsummed(substitute_indices(_bound(value, example), numbers), example)
+    assert isinstance(left, Access)
+    placeholders, names = _placeholders(right, example)
+    computed = example.results[left.name, tuple(int(p) for p in left.superscripts)]
+    return Substituted(formula(left, example.derivation.names), formula(placeholders, names), array(computed))
+
+
+def _bound(value: Expression, example: Example) -> Expression:
+    """Opaque functions by their own names: f is tanh."""
+    table = dict(example.derivation.forward.functions)
+
+    def visit(node: Expression) -> Expression:
+        inner = ast.map_children(visit, node)
+        if isinstance(inner, ast.Apply) and inner.function in table:
+            return replace(inner, function=table[inner.function])
+        return inner
+
+    return visit(value)
+
+
+def _placeholders(expression: Expression, example: Example) -> tuple[Expression, Names]:
+    """Every array replaced by a name that is written as its numbers."""
+    written: dict[str, Formula] = {}
+    zero_outside = {d.name for d in example.derivation.program.declarations if d.zero_outside}
+
+    def visit(node: Expression) -> Expression:
+        if isinstance(node, Access):
+            key = (node.name, tuple(int(p) for p in node.superscripts))
+            if key not in example.results and node.name in zero_outside:
+                shape = tuple(
+                    integer(e, example.sizes) for e in example.derivation.program.declaration(node.name).shape
+                )
+                value: Any = np.zeros(shape)
+            else:
+                value = example.results[key]
+            if node.subscripts:
+                value = np.asarray(value)[tuple(integer(p, example.sizes) for p in node.subscripts)]
+            name = f"number{len(written)}"
+            shown = array(value)
+            negative = isinstance(shown, Row)
+            written[name] = Fence("(", shown, ")") if negative else shown
+            return Access(name)
+        return ast.map_children(visit, node)
+
+    replaced = visit(expression)
+    base = example.derivation.names
+    return replaced, replace(base, written={**base.written, **written})
+
+
+def aligned(lines: list[Substituted]) -> Formula:
+    """The lines below one another."""
+    return Aligned(tuple(line.line() for line in lines))
+
+
+def given_lines(example: Example) -> list[tuple[Formula, Formula]]:
+    """What is given and learnt in the example: name = numbers."""
+    program: Program = example.derivation.forward
+    pairs: list[tuple[Formula, Formula]] = []
+    for declaration in program.declarations:
+        if declaration.role == "defined":
+            continue
+        places = sorted(at for name, at in example.results if name == declaration.name)
+        for at in places:
+            access = Access(declaration.name, tuple(sp.Integer(p) for p in at))
+            pairs.append((formula(access, example.derivation.names), array(example.results[declaration.name, at])))
+    return pairs

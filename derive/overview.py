@@ -1,0 +1,169 @@
+"""What there is to say about a system and its derivation, in sections of formulas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from derive.derivation import Derivation, Form, Gradient
+from derive.formats import FORMATS
+from derive.handout.formula import Formula, Fraction, Operator, Space, Words, paren, row
+from derive.language import expression as ast
+from derive.language.expression import Access, Expression
+from derive.language.system import System
+from derive.notation import (
+    Names,
+    definition,
+    equation_formula,
+    formula,
+    shape_formula,
+    start_formula,
+)
+from derive.lesson.words import display
+from derive.trace import (
+    Claim,
+    Differential,
+    Equal,
+    Sentence,
+    StateDerivative,
+    Step,
+    TotalDerivative,
+    VectorisedDerivative,
+)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and the formulas below it."""
+
+    title: str
+    lines: tuple[Formula, ...]
+
+
+def overview(derivation: Derivation, wrt: str | None = None, form: Form = "matrix") -> tuple[Section, ...]:
+    """What is declared, the equations, the recursion, gradients and chains; with ``wrt`` one gradient and what is in it."""
+    if wrt is not None:
+        asked = derivation[wrt]
+        gradients = Section("Gradient", (asked.shown(form).formula, *_shape_line(derivation, asked)))
+        return _filled(gradients, Section("Where", backward(derivation, form, needed(derivation, wrt))))
+    system, names = derivation.system, derivation.names
+    return _filled(
+        Section("Declared", tuple(_declared(system, names))),
+        Section("Forward", tuple(forward(system, names))),
+        Section("Backward", backward(derivation, form, {found.array.name for found in derivation.walk.adjoints})),
+        Section("Gradients", tuple(gradient.shown(form).formula for gradient in derivation.values())),
+        Section("Jacobian chain", tuple(chains(derivation))),
+    )
+
+
+def _filled(*sections: Section) -> tuple[Section, ...]:
+    return tuple(section for section in sections if section.lines)
+
+
+def _declared(system: System, names: Names) -> Iterator[Formula]:
+    for entry in system.program.declarations:
+        if entry.role != "defined":
+            yield row(definition(entry, names), *_note(entry.role, entry.description))
+
+
+def _note(role: str, description: str) -> list[Formula]:
+    words = ", ".join(filter(None, ("learnt" if role == "learn" else "given", description)))
+    return [Space("quad"), Words(f"({words})")]
+
+
+def forward(system: System, names: Names) -> Iterator[Formula]:
+    """Boundary values and equations."""
+    for start in system.program.starts:
+        yield start_formula(start, system.program, names)
+    for equation in system.program.equations:
+        yield equation_formula(equation, names, with_ranges=True)
+
+
+def _shape_line(derivation: Derivation, gradient: Gradient) -> tuple[Formula, ...]:
+    """∂ℓ/∂U ∈ ℝ^{n×n}."""
+    shape = derivation.program.declaration(gradient.equation.target.name).shape
+    left = formula(Access(gradient.equation.target.name, gradient.equation.target.superscripts), derivation.names)
+    return (row(left, "in", shape_formula(shape)),)
+
+
+def backward(derivation: Derivation, form: Form, arrays: set[str]) -> tuple[Formula, ...]:
+    """The adjoints that have a name of their own, in the order in which they are computed, and the slopes in them."""
+    found = [adjoint for adjoint in derivation.walk.adjoints if adjoint.array.name in arrays]
+    named = [adjoint for adjoint in found if adjoint.equation.target.name.startswith("delta_")]
+    if form == "index":
+        # In index form nothing is put in, so every adjoint that a line reads has to be there.
+        return tuple(equation_formula(adjoint.index_equation, derivation.names, with_ranges=True) for adjoint in found)
+    steps = {step.id: step for step in derivation.steps}
+    lines: dict[Formula, None] = {}
+    for adjoint in named:
+        step = steps.get(f"recursion-{adjoint.array.name}") or steps[f"adjoint-{adjoint.array.name}"]
+        lines |= dict.fromkeys(display((line,), derivation.names) for line in step.lines)
+    for adjoint in named:
+        claims = steps[f"slope-{adjoint.array.name}"].claims if f"slope-{adjoint.array.name}" in steps else ()
+        lines |= dict.fromkeys(claim_formula(claim, derivation.names) for claim in claims if isinstance(claim, Equal))
+    return tuple(lines)
+
+
+def chains(derivation: Derivation) -> Iterator[Formula]:
+    """For each recurrence its Jacobian chain and the matrices in it."""
+    for flow in derivation.flows:
+        for step in derivation.steps:
+            if step.id == f"chain-{flow.state.name}":
+                yield from (display((line,), derivation.names) for line in step.lines)
+        yield from (equation_formula(item, derivation.names, with_ranges=True) for item in flow.definitions)
+
+
+def needed(derivation: Derivation, wrt: str) -> set[str]:
+    """The arrays whose adjoints go into the gradient in ``wrt``."""
+    adjoints = {found.equation.target.name: found for found in derivation.walk.adjoints}
+    arrays: set[str] = set()
+    waiting = [derivation.walk.gradients[wrt]]
+    while waiting:
+        for node in ast.walk(waiting.pop().equation.value):
+            if isinstance(node, Access) and node.name in adjoints and adjoints[node.name].array.name not in arrays:
+                arrays.add(adjoints[node.name].array.name)
+                waiting.append(adjoints[node.name])
+    return arrays
+
+
+def steps_of(derivation: Derivation, wrt: str | None = None) -> tuple[Step, ...]:
+    """All steps, or those that lead to the gradient in ``wrt``."""
+    if wrt is None:
+        return derivation.steps
+    result = derivation[wrt].equation.target.name.removeprefix("grad_")
+    wanted = {f"{kind}-{name}" for name in needed(derivation, wrt) for kind in ("adjoint", "recursion", "slope")}
+    return tuple(step for step in derivation.steps if step.id in wanted or step.id == f"gradient-{result}")
+
+
+def sentence(words: Sentence, names: Names, format: str = "text") -> str:
+    """Words and formulas as running text."""
+    written = FORMATS[format].inline
+    return "".join(word if isinstance(word, str) else written(formula(word, names)) for word in words)
+
+
+def claim_formula(claim: Claim, names: Names) -> Formula:
+    """What has to hold, as an equation."""
+    match claim:
+        case Equal(left, right):
+            return _equals(formula(left, names), right, names)
+        case TotalDerivative(of, wrt, value):
+            return _equals(formula(ast.Derivative(of, wrt), names), value, names)
+        case Differential(of, value):
+            changes = [Access(f"d_{state.name}", state.superscripts) for state in of]
+            return _equals(_stacked(changes, names), value, names)
+        case VectorisedDerivative(of, parameter, value):
+            by = formula(ast.Vectorised(Access(parameter)), names)
+            return _equals(Fraction(row("partial", formula(of, names)), row("partial", by)), value, names)
+        case StateDerivative(of, wrt, value):
+            quotient = Fraction(row("partial", _stacked(of, names)), row("partial", _stacked(wrt, names)))
+            return _equals(quotient, value, names)
+
+
+def _equals(left: Formula, right: Expression, names: Names) -> Formula:
+    return row(left, "=", formula(right, names))
+
+
+def _stacked(states: Sequence[Access], names: Names) -> Formula:
+    """h, or (h, g) for several."""
+    listed = [piece for state in states for piece in (Operator(","), formula(state, names))][1:]
+    return listed[0] if len(listed) == 1 else paren(*listed)
