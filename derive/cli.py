@@ -12,11 +12,10 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from textwrap import fill
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from derive import __version__
-from derive.language.errors import DefinitionError, did_you_mean
+from derive.command_line import SUFFIXES, parsed
+from derive.language.errors import DefinitionError, did_you_mean, join_names
 from derive.terminal import Say, columns, evidence_table, painted, progress, verdict, write_unicode
 
 if TYPE_CHECKING:
@@ -26,9 +25,9 @@ if TYPE_CHECKING:
     from kernels.verify import Report
 
 # SymPy and numba take half a second and more to import: whatever needs them is imported inside the function that does.
-SUFFIXES = ("pdf", "html", "tex", "md", "ipynb")
-NOTATIONS = ("text", "latex", "mathml", "words")
-DTYPES = ("float64", "float32")
+
+ALWAYS_INSTALLED = ("autograd", "complex step", "differences")
+"""The witnesses of a handout: the same on every machine, so that its bytes are."""
 
 
 class UsageError(ValueError):
@@ -37,7 +36,7 @@ class UsageError(ValueError):
 
 def _list(options: argparse.Namespace) -> int:
     from derive.catalogue import listing
-    from derive.overview import entry_data
+    from derive.report_data import entry_data
 
     entries = listing()
     if options.json:
@@ -48,13 +47,14 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
-    from derive.overview import derivation_data, written
+    from derive.report_data import derivation_data
+    from derive.report_text import written
 
     with progress("Deriving"):
         derivation = _derivation(options.system)
-        if options.wrt is not None and options.wrt not in derivation:
-            known = f"There are {', '.join(derivation)}."
-            repair = did_you_mean(options.wrt, derivation, known)
+        keys = list(derivation)
+        if options.wrt is not None and options.wrt not in keys:
+            repair = did_you_mean(options.wrt, keys, f"There are {join_names(keys)}.")
             raise UsageError(f"There is no {options.wrt} to differentiate by.\n{repair}")
         if options.json:
             return _print_json(derivation_data(derivation, options.wrt))
@@ -68,11 +68,12 @@ def _handout(options: argparse.Namespace) -> int:
     with progress("Deriving") as say:
         derivation = _derivation(options.system)
         from derive.handout.blocks import DocumentError
-        from derive.handout.compose import handout
         from derive.handout.editions import edition
         from derive.handout.writers import write
+        from derive.lesson.compose import handout
+        from derive.lesson.example import worked_example
 
-        kernel, report, steps = _checked(derivation, options.seed, say)
+        kernel, report, steps = _checked(derivation, options.seed, say, ALWAYS_INSTALLED)
         say("Writing the handout")
         try:
             document = handout(
@@ -80,7 +81,7 @@ def _handout(options: argparse.Namespace) -> int:
                 step_evidence=steps,
                 report=report.evidence,
                 kernel_source=kernel.source,
-                seed=options.seed,
+                example=worked_example(derivation, options.seed),
             )
             write(edition(document, options.edition), path)
         except DocumentError as error:
@@ -94,7 +95,8 @@ def _handout(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from derive.overview import evidence_data, evidence_groups
+    from derive.overview import evidence_groups
+    from derive.report_data import evidence_data
 
     with progress("Deriving") as say:
         derivation = _derivation(options.system)
@@ -126,6 +128,8 @@ def _derivation(system: str) -> Derivation:
     except DefinitionError as error:
         error.file = system
         raise
+    except OSError as error:
+        raise UsageError(f"{system[:80]} cannot be read: {error.strerror}.") from None
 
 
 def _compiled(derivation: Derivation, dtype: str = "float64", jit: bool = True) -> Kernel:
@@ -137,16 +141,28 @@ def _compiled(derivation: Derivation, dtype: str = "float64", jit: bool = True) 
         raise UsageError(f"{derivation.system.name or derivation.system.title} has no kernel: {error}") from None
 
 
-def _checked(derivation: Derivation, seed: int, say: Say) -> tuple[Kernel, Report, Mapping[str, tuple[Evidence, ...]]]:
+def _checked(
+    derivation: Derivation, seed: int, say: Say, witnesses: Sequence[str] | None = None
+) -> tuple[Kernel, Report, Mapping[str, tuple[Evidence, ...]]]:
     """The kernel, what the witnesses say about it and about every gradient, and what they say about every step."""
     say("Compiling the kernel (a few seconds the first time)")
     kernel = _compiled(derivation)
     from kernels.verify import check_steps, verify
 
     say("Asking the witnesses about every gradient")
-    report = verify(derivation, seed, kernel=kernel)
+    report = verify(derivation, seed, witnesses=witnesses, kernel=_all_gradients(kernel, tuple(derivation)))
     say("Checking every step")
     return kernel, report, check_steps(derivation, seed)
+
+
+def _all_gradients(kernel: Kernel, keys: Sequence[str]) -> Callable[[object, Mapping[str, Any]], dict[str, Any]]:
+    """The kernel as the witnesses are asked: all arrays in one mapping, all gradients out."""
+
+    def gradients(_: object, values: Mapping[str, Any]) -> dict[str, Any]:
+        learnt = {key: values[key] for key in kernel.learnt}
+        return kernel.gradients(learnt, {key: values[key] for key in values if key not in learnt}, keys)[1]
+
+    return gradients
 
 
 def _writable(path: Path) -> Path:
@@ -154,7 +170,7 @@ def _writable(path: Path) -> Path:
     suffix = path.suffix.removeprefix(".").lower()
     if suffix not in SUFFIXES:
         known = f"The suffix says which format is wanted: {', '.join(SUFFIXES)}."
-        raise UsageError(f"{path} is the name of no format.\n{did_you_mean(suffix, SUFFIXES, known)}")
+        raise UsageError(f"{path} has a suffix that names no format.\n{did_you_mean(suffix, SUFFIXES, known)}")
     if path.is_dir():
         raise UsageError(f"{path} is a folder.")
     if not path.parent.is_dir():
@@ -167,12 +183,21 @@ def _print_json(data: object) -> int:
     return 0
 
 
+RUN: dict[str, Callable[[argparse.Namespace], int]] = {
+    "list": _list,
+    "show": _show,
+    "handout": _handout,
+    "verify": _verify,
+    "kernel": _kernel,
+}
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     write_unicode()
     try:
-        options = _parsed(sys.argv[1:] if argv is None else argv)
-        code = COMMANDS[options.command].run(options)
+        options = parsed(sys.argv[1:] if argv is None else argv)
+        code = RUN[options.command](options)
         sys.stdout.flush()
     except SystemExit as stop:  # argparse has said what there is to say
         return int(stop.code or 0)

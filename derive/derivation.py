@@ -11,8 +11,8 @@ from typing import Literal
 import sympy as sp
 
 from derive.calculus.adjoint import Adjoint
-from derive.calculus.chain_steps import Flow, chain_steps, flows
-from derive.calculus.closed_form import closed_form, unrolled, vectorised
+from derive.calculus.chain_steps import Flow, chain_steps, flows, vec_form
+from derive.calculus.closed_form import closed_form, unrolled
 from derive.calculus.explain import inlined, steps_of
 from derive.calculus.walk import Walk, walk
 from derive.handout.formula import Formula, Fraction, Identifier, Operator, Row
@@ -222,7 +222,7 @@ class Derivation(Mapping[str, Gradient]):
         """The derivation as data, in reading order."""
         found = steps_of(self.walk, self.system.loss)
         for flow in self.flows:
-            found += chain_steps(flow)
+            found += chain_steps(flow, self.walk)
         return tuple(found)
 
     def flow(self, state: str) -> Flow:
@@ -258,10 +258,10 @@ class Derivation(Mapping[str, Gradient]):
     def vectorised(self, state: str, parameter: str) -> Shown:
         """∂state^T/∂vec(parameter) with Kronecker products."""
         flow = self.flow(state)
-        matrix = vectorised(closed_form(flow.recurrence), parameter, flow.scope) if parameter in flow.scope else None
+        matrix = vec_form(flow, parameter, self.walk) if parameter in flow.scope else None
         if matrix is None:
             raise DerivationError(f"The differential of {state} is not linear in vec(d{parameter}).")
-        left = ast.Derivative(Access(flow.state.name, (flow.model.range.upper,)), Access(parameter))
+        left = ast.Derivative(Access(flow.state.name, (flow.model.range.upper,)), ast.Vectorised(Access(parameter)))
         return Shown(equation_like(left, matrix, self.names))
 
     def _integer(self, value: str | int) -> Integer:

@@ -14,11 +14,11 @@ from derive.handout.speech import speech
 
 @dataclass(frozen=True)
 class Format:
-    """A formula on a line of its own, a formula in a sentence, and a heading around ``{}``."""
+    """A formula on a line of its own, a formula in a sentence, and how words are set beside them."""
 
     display: Callable[[Formula], str]
     inline: Callable[[Formula], str]
-    heading: str = "{}"
+    comment: str = "{}"
 
 
 def _web(node: Formula) -> str:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from derive.derivation import Derivation, Form, Gradient
-from derive.formats import FORMATS
+from derive.evidence import Evidence
+from derive.formats import Format
 from derive.handout.formula import Formula, Fraction, Operator, Space, Words, paren, row
 from derive.language import expression as ast
 from derive.language.expression import Access, Expression
 from derive.language.system import System
+from derive.lesson.words import display
 from derive.notation import (
     Names,
     definition,
     equation_formula,
     formula,
+    function_formula,
     shape_formula,
     start_formula,
 )
-from derive.lesson.words import display
 from derive.trace import (
     Claim,
     Differential,
@@ -41,7 +43,7 @@ class Section:
 
 
 def overview(derivation: Derivation, wrt: str | None = None, form: Form = "matrix") -> tuple[Section, ...]:
-    """What is declared, the equations, the recursion, gradients and chains; with ``wrt`` one gradient and what is in it."""
+    """Declarations, equations, recursion, gradients and chains; with ``wrt`` one gradient and what it is made from."""
     if wrt is not None:
         asked = derivation[wrt]
         gradients = Section("Gradient", (asked.shown(form).formula, *_shape_line(derivation, asked)))
@@ -72,11 +74,13 @@ def _note(role: str, description: str) -> list[Formula]:
 
 
 def forward(system: System, names: Names) -> Iterator[Formula]:
-    """Boundary values and equations."""
+    """Boundary values, equations, and what the named functions are."""
     for start in system.program.starts:
         yield start_formula(start, system.program, names)
     for equation in system.program.equations:
         yield equation_formula(equation, names, with_ranges=True)
+    for name, function in system.program.functions:
+        yield row(function_formula(name, names), "=", function_formula(function, names))
 
 
 def _shape_line(derivation: Derivation, gradient: Gradient) -> tuple[Formula, ...]:
@@ -135,10 +139,9 @@ def steps_of(derivation: Derivation, wrt: str | None = None) -> tuple[Step, ...]
     return tuple(step for step in derivation.steps if step.id in wanted or step.id == f"gradient-{result}")
 
 
-def sentence(words: Sentence, names: Names, format: str = "text") -> str:
+def sentence(words: Sentence, names: Names, style: Format) -> str:
     """Words and formulas as running text."""
-    written = FORMATS[format].inline
-    return "".join(word if isinstance(word, str) else written(formula(word, names)) for word in words)
+    return "".join(word if isinstance(word, str) else style.inline(formula(word, names)) for word in words)
 
 
 def claim_formula(claim: Claim, names: Names) -> Formula:
@@ -167,3 +170,25 @@ def _stacked(states: Sequence[Access], names: Names) -> Formula:
     """h, or (h, g) for several."""
     listed = [piece for state in states for piece in (Operator(","), formula(state, names))][1:]
     return listed[0] if len(listed) == 1 else paren(*listed)
+
+
+KERNEL = "kernel: "
+"""How a claim about the kernel begins in a report."""
+
+
+def evidence_groups(
+    report: Iterable[Evidence], steps: Mapping[str, Sequence[Evidence]]
+) -> dict[str, tuple[Evidence, ...]]:
+    """Comparisons of the derived gradients, of the kernel, and of the steps."""
+    records = tuple(report)
+    prefix = "kernel: "
+    kernel = tuple(
+        replace(record, claim=record.claim.removeprefix(prefix))
+        for record in records
+        if record.claim.startswith(prefix)
+    )
+    return {
+        "gradient": tuple(record for record in records if not record.claim.startswith(prefix)),
+        "kernel": kernel,
+        "step": tuple(record for group in steps.values() for record in group),
+    }

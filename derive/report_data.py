@@ -1,4 +1,4 @@
-"""Systems, derivations and evidence as data for other programs; docs/command-line.md lists the keys, which do not change."""
+"""Systems, derivations and evidence as data for other programs; docs/command-line.md lists the keys."""
 
 from __future__ import annotations
 
@@ -79,9 +79,9 @@ def step_data(step: Step, names: Names) -> dict[str, Any]:
     """A step with its details."""
     return {
         "id": step.id,
-        "title": sentence(step.title, names),
+        "title": sentence(step.title, names, FORMATS["text"]),
         "rule": step.rule,
-        "reason": sentence(step.reason, names),
+        "reason": sentence(step.reason, names, FORMATS["text"]),
         "lines": [formula_data(display((line,), names)) for line in step.lines],
         "claims": [
             {"kind": type(claim).__name__, **formula_data(claim_formula(claim, names))} for claim in step.claims

@@ -39,11 +39,15 @@ def _heading(text: str, style: Format) -> str:
 def _step(number: int, step: Step, names: Names, style: Format) -> Iterator[str]:
     title = sentence(step.title, names, style)
     yield ""
-    yield painted(style.comment.format(f"{number:2}. {title}"), "bold") + painted(style.comment.format(f" — {step.rule}"), "dim")
+    yield painted(style.comment.format(f"{number:2}. {title}  [{step.id}]"), "bold")
     yield from (f"      {style.display(display((line,), names))}" for line in step.lines)
     for line in step.proof:
         yield f"      = {style.display(formula(line.expression, names))}"
         yield from _words(line.reason, style, 10)
     yield from _words(sentence(step.reason, names, style), style, 4)
     for claim in step.claims:
-        yield f"    checked: {style.display(claim_formula(claim, names))}"
+        yield f"    claim: {style.display(claim_formula(claim, names))}"
+
+
+def _words(text: str, style: Format, indent: int) -> Iterator[str]:
+    yield from (style.comment.format(line) for line in paragraph(text, " " * indent))

@@ -5,11 +5,16 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from textwrap import wrap
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from derive.evidence import Evidence
 
 WIDTH = 100
+Say = Callable[[str], None]
 STYLES = {"bold": "1", "dim": "2", "good": "32", "bad": "1;31"}
 
 
@@ -24,15 +29,15 @@ def painted(text: str, style: str) -> str:
 
 
 def write_unicode() -> None:
-    """Mathematics needs Unicode: both streams become UTF-8 whatever the locale says, and nothing written to them can fail to encode."""
+    """Both streams become UTF-8 whatever the locale says: mathematics needs it. Nothing written can fail to encode."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="replace")
 
 
 @contextmanager
-def progress(message: str) -> Iterator[Callable[[str], None]]:
-    """A line on standard error that says what is going on, where that is a terminal; the function given changes its words."""
+def progress(message: str) -> Generator[Say]:
+    """What is going on, on standard error where that is a terminal; the function given changes the words."""
     if not sys.stderr.isatty():
         yield lambda _: None
         return
@@ -65,22 +70,31 @@ def paragraph(text: str, indent: str = "") -> list[str]:
     )
 
 
-def evidence_table(groups: Mapping[str, Sequence[Mapping[str, object]]]) -> list[str]:
-    """For each group of comparisons a table: a line for each claim, a column for each witness, in it the relative error."""
+TITLES = {"gradient": "Derived gradients", "kernel": "Kernel", "step": "Steps"}
+
+
+def evidence_table(groups: Mapping[str, Sequence[Evidence]]) -> list[str]:
+    """For each group a table: a line for each claim, a column for each witness, in it the relative error."""
     lines: list[str] = []
-    for title, records in groups.items():
-        witnesses = list(dict.fromkeys(str(record["witness"]) for record in records))
-        claims = list(dict.fromkeys(str(record["claim"]) for record in records))
-        cells = {(str(r["claim"]), str(r["witness"])): r for r in records}
-        rows = [(title, *witnesses)]
-        rows += [(f"  {claim}", *(_error(cells.get((claim, witness))) for witness in witnesses)) for claim in claims]
-        head, *body = columns(rows, right=range(1, len(witnesses) + 1))
+    for group, records in groups.items():
+        witnesses = list(dict.fromkeys(record.witness for record in records))
+        cells = {(record.claim, record.witness): _cell(record) for record in records}
+        rows = [
+            (f"  {claim}", *(cells.get((claim, witness), "–") for witness in witnesses))
+            for claim in dict.fromkeys(record.claim for record in records)
+        ]
+        head, *body = columns([(TITLES[group], *witnesses), *rows], right=range(1, len(witnesses) + 1))
         lines += [painted(head, "bold"), *(painted(line, "bad") if "FAILED" in line else line for line in body), ""]
     return lines
 
 
-def _error(record: Mapping[str, object] | None) -> str:
-    if record is None:
-        return "–"
-    number = f"{record['error']:.0e}" if isinstance(record["error"], float) else str(record["error"])
-    return number if record["passed"] else f"FAILED {number}"
+def _cell(record: Evidence) -> str:
+    return f"{'' if record.passed else 'FAILED '}{record.error:.0e}"
+
+
+def verdict(records: Sequence[Evidence], seed: int, missing: Sequence[str]) -> list[str]:
+    """How many comparisons passed, and which witnesses were not there to be asked."""
+    failed = sum(not record.passed for record in records)
+    lines = [f"Not installed, so not asked: {', '.join(missing)}."] if missing else []
+    words = f"{failed} of {len(records)} comparisons FAILED" if failed else f"All {len(records)} comparisons passed"
+    return [*lines, painted(f"{words} (seed {seed}).", "bad" if failed else "good")]

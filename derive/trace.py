@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from derive.language.expression import Access, Expression
-from derive.language.system import Equation, Shape
+from derive.language.system import Shape
 
 
 @dataclass(frozen=True)

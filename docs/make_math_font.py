@@ -37,6 +37,7 @@ def characters() -> set[int]:
 
 
 def main(source: str) -> int:
+    """Write the subset of the font in the file ``source``."""
     font = TTFont(source)
     options = subset.Options()
     options.layout_features = ["ssty", "kern", "mark", "mkmk"]
@@ -47,14 +48,15 @@ def main(source: str) -> int:
     subsetter.populate(unicodes=characters())
     subsetter.subset(font)
     names = {1: FAMILY, 3: f"{FAMILY} subset of Latin Modern Math", 4: FAMILY, 6: FAMILY.replace(" ", "")}
-    for record in font["name"].names:
+    for record in list(font["name"].names):
         if record.nameID in names:
-            record.string = names[record.nameID]
+            font["name"].setName(
+                names[record.nameID], record.nameID, record.platformID, record.platEncID, record.langID
+            )
     if "CFF " in font:
         top = font["CFF "].cff
         top.fontNames = [FAMILY.replace(" ", "")]
         top[0].FullName = top[0].FamilyName = FAMILY
-    font["head"].modified = font["head"].created
     font.flavor = "woff2"
     font.recalcTimestamp = False
     target = Path(symbols.__file__).with_name("data") / "unrolled-math.woff2"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -33,15 +34,13 @@ SCALAR_SOURCES: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Function:
-    """What to print: the function's name and sentence, its arguments in order, the plan and the texts of its equations."""
+    """A function to print: its name, the sentence that says what it computes, its arguments, its lines and what it returns."""
 
     name: str
-    title: str
+    sentence: str
     arguments: tuple[str, ...]
-    plan: Plan
-    texts: Mapping[int, str]
+    body: tuple[str, ...]
     result: str
-    names: Mapping[str, str]
 
 
 def identifiers(names: Iterable[str], taken: Iterable[str] = ()) -> dict[str, str]:
@@ -341,30 +340,27 @@ MODULES = {
 """Where the functions that emitted source may call come from."""
 
 
+def body(plan: Plan, names: Mapping[str, str], texts: Mapping[int, str]) -> tuple[str, ...]:
+    """The lines of the function that carries out ``plan``; ``names`` are the Python names of arrays and panels."""
+    return tuple(_Printer(plan.arrays, names, texts, {BATCH_SIZE: "batch"}).block(plan.statements, 1, None))
+
+
+def mentioned(names: Iterable[str], lines: Iterable[str]) -> tuple[str, ...]:
+    """Those of ``names`` that occur as words in the lines."""
+    words = set(re.findall(r"\w+", "\n".join(lines)))
+    return tuple(name for name in names if name in words)
+
+
 def source(function: Function, header: str, dtype: str) -> str:
     """The module: what it computes, what it imports, and the function."""
-    plan = function.plan
-    printer = _Printer(plan.arrays, function.names, function.texts, {BATCH_SIZE: "batch"})
-    body = list(printer.block(plan.statements, 1, None))
-    text = "\n".join([*body, function.result])
-    used = sorted(name for name in MODULES if f"{name}(" in text and _calls(text, name))
+    used = sorted(mentioned(MODULES, (*function.body, function.result)))
     modules = sorted({MODULES[name] for name in used})
     imports = [f"from numpy import {dtype} as real", ""] + [
         f"from {module} import {', '.join(name for name in used if MODULES[name] == module)}" for module in modules
     ]
     signature = _wrapped(f"def {function.name}(", function.arguments)
-    lines = ['"""' + header.strip(), '"""', "", *imports, "", "", *signature, f'{INDENT}"""{function.title}"""', *body]
+    lines = ['"""' + header.strip(), '"""', "", *imports, "", "", *signature, f'{INDENT}"""{function.sentence}"""', *function.body]
     return "\n".join([*lines, f"{INDENT}return {function.result}", ""])
-
-
-def _calls(text: str, name: str) -> bool:
-    """True if ``text`` calls the function ``name`` itself, not one whose name ends in it."""
-    start = 0
-    while (at := text.find(f"{name}(", start)) >= 0:
-        if at == 0 or not (text[at - 1].isalnum() or text[at - 1] in "_."):
-            return True
-        start = at + 1
-    return False
 
 
 def _wrapped(head: str, arguments: Sequence[str]) -> list[str]:

@@ -83,17 +83,18 @@ def variant(
     room = [name for name in plan.arrays if name not in inputs and name not in wanted]
     names = emit.identifiers([*plan.arrays, *plan.panels], {size.name for size in program.sizes})
     flags = [f"{names[start.key]}_given" for start in starts if start.key in defaults]
-    arguments = [size.name for size in program.sizes] + ["batch", *flags]
+    lines = emit.body(plan, names, texts)
+    sizes = tuple(size for size in program.sizes if emit.mentioned([size.name], lines))
+    arguments = [size.name for size in sizes] + ["batch", *flags]
     arguments += [names[name] for name in (*inputs, *room, *plan.panels, *wanted)]
-    result = f"mean({names[loss]})"
-    function = emit.Function("kernel", sentence, tuple(arguments), plan, texts, result, names)
+    function = emit.Function("kernel", sentence, tuple(arguments), lines, f"mean({names[loss]})")
     text = emit.source(function, header, dtype)
     path = cache.stored(text, stem)
     made = cache.loaded(path).kernel
     if jit:
-        made = compiled(made, dtype, len(program.sizes) + 1 + len(flags), plan, (*inputs, *room, *plan.panels, *wanted))
+        made = compiled(made, dtype, len(sizes) + 1 + len(flags), plan, (*inputs, *room, *plan.panels, *wanted))
     return Variant(
-        path, text, program.sizes, tuple(start.key for start in starts if start.key in defaults),
+        path, text, sizes, tuple(start.key for start in starts if start.key in defaults),
         tuple(Argument(name, extents(plan.arrays[name])) for name in inputs),
         tuple(Argument(name, extents(plan.arrays[name])) for name in room),
         tuple(plan.panels.values()),

@@ -18,7 +18,7 @@ from derive.calculus.lift import NotAMatrix, in_indices, lift, named_indices
 from derive.calculus.tidy import tidy
 from derive.language import expression as ast
 from derive.language.expression import Access, Expression, index
-from derive.language.system import Declaration, Equation, Program, Range, Scope
+from derive.language.system import Declaration, Equation, Program, Range, Scope, Start
 
 SUBSCRIPT_NAMES = "ijklmnop"
 
@@ -61,22 +61,44 @@ class Question:
     """Fixed superscripts (a start), or None for one index for each range."""
 
 
-def stages_of(program: Program, scope: Scope) -> tuple[Stage, ...]:
-    """Every equation, and every start that is computed from other arrays, in index notation."""
-    starts = [Equation(s.access, s.value) for s in program.starts if s.value is not None and _reads_arrays(s.value)]
-    return tuple(stage(equation, scope) for equation in (*starts, *program.equations))
+@dataclass(frozen=True)
+class Reader:
+    """A stage that reaches the loss, and the name of the adjoint of its output: None for the loss itself, whose adjoint is 1."""
+
+    stage: Stage
+    adjoint: str | None
+    is_start: bool = False
+
+    def seed(self) -> sp.Expr:
+        """∂loss/∂(entry of the stage's output)."""
+        if self.adjoint is None:
+            return sp.Integer(1)
+        return element(self.adjoint, () if self.is_start else self.stage.superscripts, self.stage.subscripts)
 
 
-def _reads_arrays(value: Expression) -> bool:
-    return any(isinstance(node, Access) for node in ast.walk(value))
+def readers(program: Program, scope: Scope, adjoints: Mapping[str, str | None], starts: Mapping[str, str]) -> list[Reader]:
+    """Every equation whose output has an adjoint, and every start that is computed from other arrays, in index notation.
 
-
-def adjoint(question: Question, stages: Sequence[Stage], adjoints: Mapping[str, str | None], scope: Scope) -> Adjoint:
-    """The adjoint of one array.
-
-    ``adjoints`` names the adjoint array of each stage's output, None for the loss itself, whose adjoint is 1; outputs that do not
-    reach the loss are absent.
+    ``adjoints`` are by array, ``starts`` by key.
     """
+    found = [
+        Reader(stage(Equation(start.access, start.value), scope), starts[start.key], is_start=True)
+        for start in program.starts
+        if is_computed(start) and start.value is not None
+    ]
+    for equation in program.equations:
+        if equation.target.name in adjoints:
+            found.append(Reader(stage(equation, scope), adjoints[equation.target.name]))
+    return found
+
+
+def is_computed(start: Start) -> bool:
+    """The start is made from other arrays, as in ``g^0 = h^S``."""
+    return start.value is not None and any(isinstance(node, Access) for node in ast.walk(start.value))
+
+
+def adjoint(question: Question, stages: Sequence[Reader], scope: Scope) -> Adjoint:
+    """The adjoint of one array: what flows back from every stage that reads it."""
     shape = scope[question.name].shape
     above = [dummy(r.index.name) for r in question.ranges]
     below = [dummy(letter) for letter, _ in zip(SUBSCRIPT_NAMES, shape, strict=False)]
@@ -87,13 +109,12 @@ def adjoint(question: Question, stages: Sequence[Stage], adjoints: Mapping[str, 
     }
     entry = element(question.name, superscripts, below)
     raw: list[tuple[Stage, sp.Expr, list[Term]]] = []
-    for item in stages:
-        if item.name not in adjoints or not item.body.has(sp.IndexedBase(question.name)):
+    for reader in stages:
+        item = reader.stage
+        if not item.body.has(sp.IndexedBase(question.name)):
             continue
         partial = partial_derivative(item.body, entry)
-        name = adjoints[item.name]
-        seed = sp.Integer(1) if name is None else element(name, item.superscripts, item.subscripts)
-        terms = contracted(seed * partial, item.bounds, free, above)
+        terms = contracted(reader.seed() * partial, item.bounds, free, above)
         if terms:
             raw.append((item, partial, terms))
     axes = {d: extent for d, extent in zip(below, shape, strict=True)}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import sympy as sp
 
 from derive.calculus.closed_form import Recurrence, closed_form, is_proved, proof, vectorised
-from derive.calculus.order import recurrent
+from derive.calculus.order import reaches, recurrent
 from derive.calculus.recurrence import (
     Chain,
     Linearised,
@@ -116,7 +116,7 @@ _STACKED = {"state": ("s", "state", "s_"), "matrix": ("M", "A", "M_"), "source":
 """Names for a stacked state, its one-step matrix and its source, in order of preference."""
 
 
-def chain_steps(flow: Flow) -> list[Step]:
+def chain_steps(flow: Flow, walk: Walk) -> list[Step]:
     """The steps about one recurrence."""
     time, model = flow.time, flow.model
     first, last = sp.expand(flow.model.range.lower - 1), flow.model.range.upper
@@ -158,7 +158,7 @@ def chain_steps(flow: Flow) -> list[Step]:
         )
     )
     if _has_source(flow):
-        steps += _solution_steps(flow, first, last)
+        steps += _solution_steps(flow, walk, first, last)
     return steps
 
 
@@ -211,7 +211,7 @@ def _secondary(flow: Flow) -> set[str]:
     return set() if flow.model.is_single else {flow.source.name} if isinstance(flow.source, Access) else set()
 
 
-def _solution_steps(flow: Flow, first: Integer, last: Integer) -> list[Step]:
+def _solution_steps(flow: Flow, walk: Walk, first: Integer, last: Integer) -> list[Step]:
     recurrence = flow.recurrence
     time = flow.time
     names = [name for name, _ in flow.model.stage_differentials]
@@ -277,7 +277,7 @@ def _solution_steps(flow: Flow, first: Integer, last: Integer) -> list[Step]:
             claims=tuple(claim(line.expression) for line in lines),
             proof=tuple(ProofStep(line.expression, line.rule, line.reason) for line in lines),
         ),
-        *_vec_steps(flow, solved, last),
+        *_vec_steps(flow, walk, last),
     ]
 
 
@@ -296,21 +296,31 @@ def changes_of_parts(flow: Flow, expression: Expression) -> Expression:
     return visit(expression)
 
 
-def _vec_steps(flow: Flow, solved: Expression, last: Integer) -> list[Step]:
+def vec_form(flow: Flow, parameter: str, walk: Walk) -> Expression | None:
+    """∂state^last/∂vec(parameter); None where the closed form does not give it.
+
+    A parameter that also reaches the state through another recurrence, whose change stands in the source, has no such form here.
+    """
+    solved = closed_form(flow.recurrence)
+    changed = {n.name.removeprefix("d_") for n in ast.walk(solved) if isinstance(n, Access) and n.name.startswith("d_")}
+    elsewhere = [name for name in changed if flow.scope[name].role == "defined" and name != flow.state.name]
+    if any(parameter in reaches(walk.forward, name) for name in elsewhere):
+        return None
+    return vectorised(solved, parameter, flow.scope)
+
+
+def _vec_steps(flow: Flow, walk: Walk, last: Integer) -> list[Step]:
     """∂state/∂vec(parameter) for each matrix parameter for which the closed form gives it."""
     lines: list[Line] = []
     claims: list[VectorisedDerivative] = []
     parameters = [d.name for d in flow.scope.values() if d.role == "learn" and len(d.shape) == 2]
     for name in parameters:
-        matrix = vectorised(solved, name, flow.scope)
-        if matrix is None:
+        matrix = vec_form(flow, name, walk)
+        if matrix is None or not flow.model.is_single:
             continue
-        left = ast.Derivative(Access(flow.state.name, (sp.sympify(last),)), Access(name))
+        left = ast.Derivative(Access(flow.state.name, (sp.sympify(last),)), ast.Vectorised(Access(name)))
         lines.append(Line((left, matrix)))
-        if flow.model.is_single:
-            claims.append(
-                VectorisedDerivative(Access(flow.state.name, (sp.sympify(last),)), name, flow_expanded(flow, matrix))
-            )
+        claims.append(VectorisedDerivative(Access(flow.state.name, (sp.sympify(last),)), name, flow_expanded(flow, matrix)))
     if not lines:
         return []
     return [

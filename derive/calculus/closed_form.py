@@ -182,6 +182,8 @@ def _left_times(left: tuple[Expression, ...], part: Expression, scope: Scope) ->
         case ast.Sum(index=bound, lower=lower, upper=upper, body=body):
             return ast.Sum(bound, lower, upper, _left_times(left, body, scope))
         case ast.Product(factors=factors):
+            if not shape_of(part, scope):
+                return ast.Product((*left, *factors))
             scalars = tuple(factor for factor in factors if not shape_of(factor, scope))
             return ast.Product((*scalars, *left, *(factor for factor in factors if shape_of(factor, scope))))
         case _:
@@ -220,10 +222,12 @@ def join_last(expression: Expression, recurrence: Recurrence) -> Expression:
             continue
         following = sp.expand(term.upper + 1)
         last = tidy(_empty(ast.substitute_indices(term.body, {term.index: following}), recurrence), recurrence.scope)
-        for other, candidate in enumerate(terms):
-            if other != place and tidy(candidate, recurrence.scope) == last:
-                joined = ast.Sum(term.index, term.lower, following, term.body)
-                return ast.Add(tuple(joined if n == place else t for n, t in enumerate(terms) if n != other))
+        wanted = last.terms if isinstance(last, ast.Add) else (last,)
+        others = [tidy(candidate, recurrence.scope) for candidate in terms]
+        if all(part in others for part in wanted):
+            used = {others.index(part) for part in wanted} - {place}
+            joined = ast.Sum(term.index, term.lower, following, term.body)
+            return ast.Add(tuple(joined if n == place else t for n, t in enumerate(terms) if n not in used))
     return expression
 
 

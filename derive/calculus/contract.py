@@ -130,7 +130,7 @@ def _deltas_as_conditions(term: Term, pinned: tuple[sp.Symbol, ...]) -> Term:
     factors: list[sp.Expr] = []
     conditions = list(term.conditions)
     for factor in term.factors:
-        condition = _pin(factor, pinned) if isinstance(factor, sp.KroneckerDelta) else None
+        condition = _pinned(factor, pinned) if isinstance(factor, sp.KroneckerDelta) else None
         if condition is None:
             factors.append(factor)
         else:
@@ -138,7 +138,10 @@ def _deltas_as_conditions(term: Term, pinned: tuple[sp.Symbol, ...]) -> Term:
     return Term(tuple(factors), term.bounds, tuple(conditions))
 
 
-def _pin(delta: sp.Expr, pinned: tuple[sp.Symbol, ...]) -> Within | None:
+def _pinned(delta: sp.Expr, pinned: tuple[sp.Symbol, ...]) -> Within | None:
+    """The condition that a delta puts on a superscript, or on sizes alone."""
+    if not delta.atoms(sp.Dummy):
+        return Within(delta.args[0], delta.args[1], delta.args[1])
     difference = sp.expand(delta.args[0] - delta.args[1])
     for symbol in pinned:
         coefficient = difference.coeff(symbol, 1)

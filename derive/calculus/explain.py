@@ -17,6 +17,7 @@ from derive.calculus.tidy import tidy
 from derive.calculus.walk import Walk
 from derive.language import expression as ast
 from derive.language.expression import Access, Expression
+from derive.language.functions import FUNCTIONS
 from derive.language.system import Equation
 from derive.trace import Equal, Line, Sentence, Step, TotalDerivative
 
@@ -359,20 +360,18 @@ def recursion_steps(found: Adjoint, walk: Walk, loss: str) -> list[Step]:
 
 
 def _slope_reason(known: Sequence[tuple[Expression, Expression]], walk: Walk) -> Sentence:
-    from derive.language.functions import FUNCTIONS
-
-    words: list[str | Expression] = []
+    words: list[str] = []
     for slope, _ in known:
         assert isinstance(slope, ast.Apply)
         name = dict(walk.forward.functions).get(slope.function, slope.function)
         row = FUNCTIONS[name]
-        words.append(
-            f"{'' if not words else ' '}Here {slope.function} is {name}"
+        opening = (
+            f"Here {slope.function} is {name}, and its"
             if slope.function != name
-            else f"The slope of {name}"
+            else f"The function is {name}, and its"
         )
-        words.append(f": {row.source}{'; ' + row.kink if row.kink else ''}.")
-    return ("".join(str(word) for word in words),)
+        words.append(f"{opening} slope follows from the {row.source}{'; ' + row.kink if row.kink else ''}.")
+    return (" ".join(dict.fromkeys(words)),)
 
 
 def _recursion_lines(found: Adjoint, walk: Walk, sloped: bool = False) -> tuple[Line, ...]:

@@ -15,7 +15,7 @@ from derive.language import expression as ast
 from derive.language.expression import Access, Expression, Integer
 from derive.language.functions import ARRAY_FUNCTIONS, symbolic
 from derive.language.shapes import shape_of
-from derive.language.system import Equation, Scope, Shape
+from derive.language.system import Equation, Scope
 
 within = sp.Function("within")
 """within(value, lower, upper) is 1 where lower ≤ value ≤ upper, else 0."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from derive.calculus.adjoint import Adjoint, Question, adjoint, declared, stages_of
+from derive.calculus.adjoint import Adjoint, Question, adjoint, declared, readers
 from derive.calculus.order import forward_order, reaches, recurrent, states
 from derive.calculus.slopes import with_slopes
 from derive.calculus.stages import mentions, scope_of, split
@@ -40,10 +40,15 @@ def walk(system: System) -> Walk:
     names = _adjoint_names(forward, order, system.loss)
     for name, result in names.items():
         scope[result] = declared(scope[name], result, scope[name].superscripts)
-    stages = stages_of(forward, scope)
-    by_stage = {name: names.get(name) for name in order}
+    starts: dict[str, str] = {}
+    for start in forward.starts:
+        tail = "_".join(str(position).replace("-", "minus") for position in start.access.superscripts)
+        starts[start.key] = _unused(f"grad_{start.access.name}_start{tail}", scope)
+        scope[starts[start.key]] = declared(scope[start.access.name], starts[start.key], ())
+    by_array: dict[str, str | None] = {name: names.get(name) for name in order}
+    reading = readers(forward, scope, by_array, starts)
     adjoints = [
-        adjoint(Question(name, names[name], scope[name].superscripts), stages, by_stage, scope)
+        adjoint(Question(name, names[name], scope[name].superscripts), reading, scope)
         for name in order
         if name != system.loss
     ]
@@ -52,15 +57,12 @@ def walk(system: System) -> Walk:
         if declaration.role != "defined":
             result = _unused(f"grad_{declaration.name}", scope)
             scope[result] = declared(declaration, result, declaration.superscripts)
-            question = Question(declaration.name, result, declaration.superscripts)
-            gradients[declaration.name] = adjoint(question, stages, by_stage, scope)
+            gradients[declaration.name] = adjoint(
+                Question(declaration.name, result, declaration.superscripts), reading, scope
+            )
     for start in forward.starts:
-        tail = "_".join(str(position).replace("-", "minus") for position in start.access.superscripts)
-        result = _unused(f"grad_{start.access.name}_start{tail}", scope)
-        scope[result] = declared(scope[start.access.name], result, ())
-        question = Question(start.access.name, result, (), tuple(start.access.superscripts))
-        found = adjoint(question, stages, by_stage, scope)
-        gradients[start.key] = _without_superscripts(found)
+        question = Question(start.access.name, starts[start.key], (), tuple(start.access.superscripts))
+        gradients[start.key] = _without_superscripts(adjoint(question, reading, scope))
     opaque = _joined(forward, [*adjoints, *gradients.values()], scope)
     slopes = tuple(replace(e, value=with_slopes(e.value, forward, scope)) for e in opaque.equations)
     own = {e.target.name for e in forward.equations}

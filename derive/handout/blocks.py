@@ -1,7 +1,7 @@
 """The closed set of blocks and inlines that a handout is made of.
 
-Producers return these records, writers turn them into text, and neither knows the other. An inline is a string, a
-formula, a ``Reference``, a ``CodeText`` or an ``Emphasised``; a paragraph, a caption and a reason are tuples of inlines.
+Producers return these records, writers turn them into text, and neither knows the other. An inline is a string,
+a formula, a ``Reference``, a ``CodeText`` or an ``Emphasised``; paragraphs, captions and reasons are tuples of them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from ..evidence import Evidence
-from .formula import Formula
+from .formula import Formula, Operator, Row
 
 Edition = Literal["student", "teacher"]
 
@@ -21,7 +21,7 @@ class DocumentError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """The number of the block with that id, as a link; ``id.equation`` and ``id.2`` name the parts of steps and chains."""
+    """The number of the block with that id, as a link; ``id.equation`` and ``id.2`` name parts of steps and chains."""
 
     id: str
 
@@ -86,6 +86,8 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class Chain:
     """``left`` related line by line to ``rows`` of (operator name, formula, reason); every line is numbered.
+
+    An empty operator name says that the formula starts with its own relation, as one broken to fit does.
 
     ``stacked`` sets each reason below its line; it is decided by measuring when the document is fitted.
     """
@@ -217,6 +219,11 @@ class Document:
     seed: int | None = None
     language: str = "en"
     edition: Edition = "student"
+
+
+def chain_line(relation: str, node: Formula) -> Formula:
+    """The right part of one line of a chain."""
+    return Row((Operator(relation), node)) if relation else node
 
 
 def children(block: Block) -> tuple[Block, ...]:

@@ -11,9 +11,9 @@ import unicodedata
 
 from .symbols import GREEK, OPERATORS
 
-SUPERSCRIPTS = dict(zip("0123456789+-=()abcdefghijklmnoprstuvwxyzABDEGHIJKLMNOPRTUVW", 
-                        "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻᴬᴮᴰᴱᴳᴴᴵᴶᴷᴸᴹᴺᴼᴾᴿᵀᵁⱽᵂ"))  # fmt: skip
-SUBSCRIPTS = dict(zip("0123456789+-=()aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ"))  # fmt: skip
+SUPERSCRIPTS = dict(zip("0123456789+-=()abcdefghijklmnoprstuvwxyzABDEGHIJKLMNOPRTUVW",
+                        "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻᴬᴮᴰᴱᴳᴴᴵᴶᴷᴸᴹᴺᴼᴾᴿᵀᵁⱽᵂ", strict=True))  # fmt: skip
+SUBSCRIPTS = dict(zip("0123456789+-=()aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True))  # fmt: skip
 
 TYPST_RANGES = (  # a glyph exists in New Computer Modern, its mathematics, Libertinus Serif or DejaVu Sans Mono
     (0x20, 0x7E), (0xA0, 0xAC), (0xAE, 0x377), (0x37A, 0x37F), (0x384, 0x38A), (0x38C, 0x38C), (0x38E, 0x3A1),
@@ -45,7 +45,8 @@ LATEX_UNICODE = {
     "»": r"\guillemotright{}", "¿": r"\textquestiondown{}", "¡": r"\textexclamdown{}", "½": r"\textonehalf{}",
     "¼": r"\textonequarter{}", "¾": r"\textthreequarters{}", "µ": r"\textmu{}", "ß": r"\ss{}", "æ": r"\ae{}",
     "Æ": r"\AE{}", "œ": r"\oe{}", "Œ": r"\OE{}", "ø": r"\o{}", "Ø": r"\O{}", "ł": r"\l{}", "Ł": r"\L{}",
-    "đ": r"\dj{}", "Đ": r"\DJ{}", "ð": r"\dh{}", "þ": r"\th{}", "Þ": r"\TH{}", "ı": r"\i{}", "ℝ": r"\ensuremath{\mathbb{R}}", "𝔼": r"\ensuremath{\mathbb{E}}", "∎": r"\ensuremath{\blacksquare}",
+    "đ": r"\dj{}", "Đ": r"\DJ{}", "ð": r"\dh{}", "þ": r"\th{}", "Þ": r"\TH{}", "ı": r"\i{}",
+    "ℝ": r"\ensuremath{\mathbb{R}}", "𝔼": r"\ensuremath{\mathbb{E}}", "∎": r"\ensuremath{\blacksquare}",
     **{sign.character: rf"\ensuremath{{{sign.latex}}}" for sign in OPERATORS.values()
        if not sign.character.isascii() and sign.character != "…"},
     **{character: rf"\ensuremath{{{command}}}" for command, character in GREEK.values()},
@@ -81,14 +82,19 @@ def html_text(text: str) -> str:
 
 def typst_visible(text: str) -> str:
     """The text with characters outside the fonts of the PDF shown as code points."""
-    return "".join(c if c == "\n" or any(low <= ord(c) <= high for low, high in TYPST_RANGES) else code_point(c)
+    return "".join(c if c in "\n\t" or any(low <= ord(c) <= high for low, high in TYPST_RANGES) else code_point(c)
                    for c in text)  # fmt: skip
 
 
 def typst_string(text: str) -> str:
     """A Typst string literal that holds the text."""
-    shown = typst_visible(text).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    shown = typst_visible(text).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
     return f'"{shown}"'
+
+
+def typst_text(text: str) -> str:
+    """A string literal for running text, in which two hyphens stay two hyphens: the font would join them."""
+    return re.sub(r"([-,'`])(?=\1)|[!?](?=`)", r"\g<0>\\u{200c}", typst_string(text))
 
 
 def latex_character(character: str) -> str:
@@ -106,8 +112,8 @@ def latex_character(character: str) -> str:
 
 
 def latex_text(text: str, portable: bool = True) -> str:
-    r"""The text as LaTeX; with ``portable`` false only TeX's own special characters are replaced, as in ``\text`` of KaTeX."""
+    r"""The text as LaTeX; if not ``portable``, only TeX's special characters are replaced, as in KaTeX's ``\text``."""
     if portable:
-        written = "".join(latex_character(c) for c in text)
-        return re.sub(r"--(?=-)", "--{}", written) if "--" in text else written
+        unjoined = re.sub("([-,])(?=\\1)", "\\1\0", text)  # two hyphens or commas would become another sign
+        return "".join("{}" if c == "\0" else latex_character(c) for c in unjoined)
     return "".join(LATEX_SPECIAL.get(c, c) if c in "\\{}$&#%_^~" else c for c in legal(text))

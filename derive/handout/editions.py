@@ -8,6 +8,7 @@ from .blocks import AnswerKey, Block, Document, DocumentError, Edition, Exercise
 from .linebreak import fit
 from .numbering import Numbers, numbered, walk
 
+
 def edition(document: Document, name: Edition) -> Document:
     """The document as the reader of that edition may see it; ``edition(edition(d, e), e)`` equals ``edition(d, e)``."""
     if name not in ("student", "teacher"):

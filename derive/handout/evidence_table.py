@@ -24,7 +24,8 @@ def as_table(block: EvidenceTable) -> Table:
 def _row(record: Evidence, first: bool) -> tuple[Inlines, ...]:
     sizes = ", ".join(f"{name}={value}" for name, value in record.sizes)
     claim = (record.claim,) if first else ()
-    return claim, (record.witness,), (sizes,), (str(record.points),), (_power(record.error),), (_power(record.tolerance),)
+    errors = (_power(record.error),), (_power(record.tolerance),)
+    return claim, (record.witness,), (sizes,), (str(record.points),), *errors
 
 
 def _power(number: float) -> Inline:

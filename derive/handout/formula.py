@@ -260,7 +260,7 @@ Shorthand: TypeAlias = "Formula | str | int | float | tuple[Shorthand, ...]"
 
 
 def formula(thing: Shorthand) -> Formula:
-    """The node a shorthand stands for: ``"h"``, ``"delta"``, ``"+"``, ``"quad"``, ``"0.5"``, ``-1``, or a tuple of such."""
+    """The node a shorthand stands for: ``"h"``, ``"delta"``, ``"+"``, ``"quad"``, ``"0.5"``, ``-1``, or a tuple."""
     if isinstance(thing, NODES):
         return thing  # type: ignore[return-value]
     if isinstance(thing, tuple):

@@ -8,6 +8,7 @@ from .numbering import Number
 ANSWERS = "Answers to the exercises"
 DETAILS = "Details"
 EDITIONS: dict[Edition, str] = {"student": "", "teacher": "Teacher edition"}
+RUNNING_LENGTH = 64
 
 
 def footer(document: Document) -> str:
@@ -16,6 +17,18 @@ def footer(document: Document) -> str:
     if document.seed is not None:
         parts.append(f"seed {document.seed}")
     return ", ".join(parts)
+
+
+def subtitle_parts(document: Document) -> list[str]:
+    """What stands below the title."""
+    return [part for part in (document.subtitle, document.course, EDITIONS[document.edition]) if part]
+
+
+def running_title(document: Document) -> str:
+    """The title for the head of a page, cut after a word if it is long."""
+    if len(document.title) <= RUNNING_LENGTH:
+        return document.title
+    return document.title[:RUNNING_LENGTH].rsplit(" ", 1)[0] + " …"
 
 
 def heading_text(number: Number, heading: Heading) -> str:

@@ -10,15 +10,36 @@ from importlib import resources
 from typing import assert_never, cast
 
 from .blocks import (
-    AnswerKey, Block, Chain, CodeText, Display, Document, Emphasised, EvidenceTable, Exercises, Figure, Heading, Inline,
-    Inlines, Items, Listing, Note, Paragraph, Proof, Reference, Step, Table, Teacher,
-)  # fmt: skip
+    AnswerKey,
+    Block,
+    Chain,
+    CodeText,
+    Display,
+    Document,
+    Emphasised,
+    EvidenceTable,
+    Exercises,
+    Figure,
+    Heading,
+    Inline,
+    Inlines,
+    Items,
+    Listing,
+    Note,
+    Paragraph,
+    Proof,
+    Reference,
+    Step,
+    Table,
+    Teacher,
+    chain_line,
+)
 from .characters import html_text, legal, one_line
 from .drawing import svg_text
 from .editions import prepared
 from .evidence_table import as_table
-from .formula import NODES, Formula, Operator, row
-from .furniture import ANSWERS, DETAILS, EDITIONS, footer, points_text
+from .formula import NODES, Formula
+from .furniture import ANSWERS, DETAILS, footer, points_text, subtitle_parts
 from .mathml import mathml
 from .numbering import Number, Numbers, badge
 from .symbols import ROLES
@@ -30,7 +51,7 @@ def html(document: Document) -> bytes:
     """The document as one HTML file."""
     ready = prepared(document, paper=False)
     document, writer = ready.document, _Writer(ready.numbers, document.edition == "teacher")
-    subtitle = " · ".join(_text(part) for part in (document.subtitle, document.course, EDITIONS[document.edition]) if part)
+    subtitle = _text(" · ".join(subtitle_parts(document)))
     foot = footer(document)
     page = [
         "<!doctype html>",
@@ -53,7 +74,7 @@ def html(document: Document) -> bytes:
 
 
 def _data(name: str) -> bytes:
-    return resources.files(__package__).joinpath(f"data/{name}").read_bytes()
+    return resources.files("derive.handout").joinpath(f"data/{name}").read_bytes()
 
 
 def _style() -> str:
@@ -195,7 +216,7 @@ class _Writer:
     def chain(self, block: Chain) -> str:
         cells = [f'<div class="left">{mathml(block.left, "line")}</div>']
         for (relation, node, reason), number in zip(block.rows, self.numbers.of(block), strict=True):
-            cells.append(f'<div class="line">{mathml(row(Operator(relation), node), "line")}</div>')
+            cells.append(f'<div class="line">{mathml(chain_line(relation, node), "line")}</div>')
             cells.append(f'<div class="number" id="{number.anchor}">{number.text}</div>')
             if reason:
                 cells.append(f'<div class="reason">{self.inlines(reason)}</div>')
@@ -203,10 +224,13 @@ class _Writer:
 
     def table(self, block: Table, number: Number) -> str:
         align = block.align or "l" * len(block.header)
-        head = "".join(f'<th scope="col" class="{align[j]}">{self.inlines(cell)}</th>' for j, cell in enumerate(block.header))
+        head = "".join(
+            f'<th scope="col" class="{a}">{self.inlines(c)}</th>' for a, c in zip(align, block.header, strict=True)
+        )
         body = ""
         for cells in block.rows:
-            body += "<tr>" + "".join(f'<td class="{align[j]}">{self.inlines(c)}</td>' for j, c in enumerate(cells)) + "</tr>"
+            shown = (f'<td class="{a}">{self.inlines(c)}</td>' for a, c in zip(align, cells, strict=True))
+            body += f"<tr>{''.join(shown)}</tr>"
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
         words = self.caption(number, block.caption)
         return f'<figure class="records" id="{number.anchor}">{words}<div class="scroll">{table}</div></figure>'
@@ -217,7 +241,8 @@ class _Writer:
         return f'<section class="exercise" id="{number.anchor}" aria-label="{number.text}">{body}</section>'
 
     def answer(self, number: int, inside: tuple[Block, ...]) -> str:
-        return f'<section class="exercise">{self.opened(f"<strong>Exercise {number}</strong>&#8194;", inside)}</section>'
+        opening = f"<strong>Exercise {number}</strong>&#8194;"
+        return f'<section class="exercise">{self.opened(opening, inside)}</section>'
 
     def opened(self, opening: str, inside: tuple[Block, ...], end: str = "") -> str:
         """The blocks with some words run into the first paragraph and some at the end of the last."""

@@ -1,4 +1,4 @@
-"""Formulas as LaTeX: profile ``ams`` for a document that pdflatex compiles, ``web`` for KaTeX, MathJax and notebooks."""
+"""Formulas as LaTeX: profile ``ams`` for documents that pdflatex compiles, ``web`` for KaTeX, MathJax and notebooks."""
 
 from __future__ import annotations
 
@@ -7,15 +7,39 @@ from typing import Literal, assert_never
 
 from .characters import latex_text
 from .formula import (
-    Accent, Aligned, Big, Blackboard, Boxed, Cases, Emphasis, Fence, Formula, Fraction, Function, Identifier, Matrix,
-    Numeral, Operator, Prime, Row, Scaled, Scripts, Space, Underbrace, Words, flat,
-)  # fmt: skip
+    Accent,
+    Aligned,
+    Big,
+    Blackboard,
+    Boxed,
+    Cases,
+    Emphasis,
+    Fence,
+    Formula,
+    Fraction,
+    Function,
+    Identifier,
+    Matrix,
+    Numeral,
+    Operator,
+    Prime,
+    Row,
+    Scaled,
+    Scripts,
+    Space,
+    Underbrace,
+    Words,
+    flat,
+)
 from .spacing import atom, resolved
 from .symbols import ACCENTS, BIG, CLOSING, GREEK, HIGHLIGHT, LEFT, OPERATORS, RIGHT, ROLES, SPACES
 
 Profile = Literal["ams", "web"]
-PLAIN_FUNCTIONS = frozenset("arccos arcsin arctan cos cosh exp ln log sin sinh tan tanh".split())
-LIMIT_FUNCTIONS = frozenset("max min sup inf lim".split())
+SAFE_IN_HTML = {"<": r"\lt", ">": r"\gt"}
+PLAIN_FUNCTIONS = frozenset(
+    ("arccos", "arcsin", "arctan", "cos", "cosh", "exp", "ln", "log", "sin", "sinh", "tan", "tanh")
+)
+LIMIT_FUNCTIONS = frozenset(("max", "min", "sup", "inf", "lim"))
 ENVIRONMENTS = {"(": "pmatrix", "[": "bmatrix", "{": "Bmatrix", "|": "vmatrix", "||": "Vmatrix", "": "matrix"}
 UNBRACED = (Identifier, Numeral, Operator, Function, Words, Fence, Matrix, Blackboard, Big)
 
@@ -28,7 +52,8 @@ def latex(node: Formula, profile: Profile = "ams") -> str:
         case Numeral(text):
             return text.replace(",", "{,}")
         case Operator(name):
-            return {"<": r"\lt", ">": r"\gt"}.get(name, OPERATORS[name].latex) if profile == "web" else OPERATORS[name].latex
+            safe = SAFE_IN_HTML if profile == "web" else {}
+            return safe.get(name, OPERATORS[name].latex)
         case Space(name):
             return SPACES[name].latex
         case Function(name, limits):
@@ -126,7 +151,7 @@ def _scripts(node: Scripts, profile: Profile) -> str:
 def _fence(node: Fence, profile: Profile) -> str:
     left, right, body = LEFT[node.left].latex, RIGHT[node.right].latex, latex(node.body, profile)
     if node.grow:
-        return _join(rf"\left{left}", body if body else "{}") + rf" \right{right}"
+        return _join(rf"\left{left}", body or "{}") + rf" \right{right}"
     return _join(_join(left if node.left else "", body), right if node.right else "")
 
 

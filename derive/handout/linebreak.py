@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .blocks import AnswerKey, Block, Chain, Display, Document, Exercises, Proof, Step, Teacher
+from .blocks import AnswerKey, Block, Chain, Display, Document, Exercises, Proof, Step, Teacher, chain_line
 from .formula import Aligned, Boxed, Fence, Formula, Operator, Row, Scaled, Scripts, Space, Words, flat
 from .measure import NUMBER_WIDTH, TEXT_WIDTH, widths
 from .numbering import walk
@@ -44,7 +44,7 @@ def _displays(block: Block) -> list[Formula]:
         case Display(node) | Step(formula=node):
             return [node]
         case Chain(left, rows):
-            return [left, *(node for _, node, _ in rows)]
+            return [left, *(chain_line(relation, node) for relation, node, _ in rows)]
         case _:
             return []
 
@@ -82,11 +82,15 @@ def _fit_all(blocks: tuple[Block, ...], limit: float, known: dict[Formula, float
 
 def _fit_chain(block: Chain, limit: float, known: dict[Formula, float]) -> Chain:
     left = known[block.left]
-    room = limit - NUMBER_WIDTH - CHAIN_INSET - left - 30
-    widest = max(known[node] for _, node, _ in block.rows)
+    room = limit - NUMBER_WIDTH - CHAIN_INSET - left - 18
+    widest = max(known[chain_line(relation, node)] for relation, node, _ in block.rows)
     if any(reason for _, _, reason in block.rows) and widest + REASON_WIDTH <= room:
         return replace(block, stacked=False)
-    rows = tuple((relation, _fit(node, room, known), reason) for relation, node, reason in block.rows)
+    rows = tuple(
+        (relation, node, reason) if known[chain_line(relation, node)] <= room
+        else ("", _fit(chain_line(relation, node), room, known), reason)
+        for relation, node, reason in block.rows
+    )  # fmt: skip
     return replace(block, rows=rows, stacked=True)
 
 
@@ -222,5 +226,3 @@ def _fill(chunks: list[Items], room: float, known: dict[Formula, float], hang: b
         else:
             lines.append((list(chunk), width))
     return [Row(tuple(items)) for items, _ in lines], max(width for _, width in lines)
-
-

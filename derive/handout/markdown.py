@@ -7,15 +7,36 @@ import re
 from typing import assert_never
 
 from .blocks import (
-    AnswerKey, Block, Chain, CodeText, Display, Document, Emphasised, EvidenceTable, Exercises, Figure, Heading, Inline,
-    Inlines, Items, Listing, Note, Paragraph, Proof, Reference, Step, Table, Teacher,
-)  # fmt: skip
+    AnswerKey,
+    Block,
+    Chain,
+    CodeText,
+    Display,
+    Document,
+    Emphasised,
+    EvidenceTable,
+    Exercises,
+    Figure,
+    Heading,
+    Inline,
+    Inlines,
+    Items,
+    Listing,
+    Note,
+    Paragraph,
+    Proof,
+    Reference,
+    Step,
+    Table,
+    Teacher,
+    chain_line,
+)
 from .characters import legal, one_line
 from .drawing import svg_text
 from .editions import Prepared, prepared
 from .evidence_table import as_table
-from .formula import Formula, Operator, Row, row
-from .furniture import ANSWERS, EDITIONS, footer, points_text
+from .formula import Formula, Row, row
+from .furniture import ANSWERS, footer, points_text, subtitle_parts
 from .latex import latex
 from .numbering import Number, Numbers, badge
 
@@ -28,7 +49,7 @@ def markdown(document: Document) -> bytes:
 def pieces(ready: Prepared) -> list[tuple[Block | None, str]]:
     """The Markdown of the title, of each block and of the foot, with the block it came from."""
     document, numbers = ready.document, ready.numbers
-    subtitle = " · ".join(_text(part) for part in (document.subtitle, document.course, EDITIONS[document.edition]) if part)
+    subtitle = _text(" · ".join(subtitle_parts(document)))
     shown: list[tuple[Block | None, str]] = [(None, f"# {_text(document.title)}")]
     if subtitle:
         shown.append((None, f"*{subtitle}*"))
@@ -63,7 +84,7 @@ def _inline(inline: Inline, numbers: Numbers) -> str:
         return _code(one_line(inline.text))
     if isinstance(inline, Emphasised):
         return f"*{_text(inline.text)}*"
-    return f"${latex(inline, 'web')}$"
+    return f"${latex(inline, 'web') or '{}'}$"
 
 
 def _code(text: str) -> str:
@@ -73,18 +94,19 @@ def _code(text: str) -> str:
     return f"{ticks}{pad}{legal(text)}{pad}{ticks}"
 
 
-def _anchor(number: Number) -> str:
-    return f'<a id="{number.anchor}"></a>'
+def _anchor(number: Number, numbers: Numbers) -> str:
+    """A place to link to, where a link exists."""
+    return f'<a id="{number.anchor}"></a>' if number.anchor in numbers.referenced else ""
 
 
-def _equation(node: Formula, number: Number | None) -> str:
+def _equation(node: Formula, number: Number | None, numbers: Numbers) -> str:
     tag = f" \\tag{{{number.value}}}" if number else ""
-    anchor = f"{_anchor(number)}\n\n" if number else ""
+    anchor = f"{_anchor(number, numbers)}\n\n" if number and number.anchor in numbers.referenced else ""
     return f"{anchor}$$\n{latex(node, 'web')}{tag}\n$$"
 
 
 def _caption(number: Number, caption: Inlines, numbers: Numbers) -> str:
-    return f"{_anchor(number)}**{number.text}.** {_inlines(caption, numbers)}"
+    return f"{_anchor(number, numbers)}**{number.text}.** {_inlines(caption, numbers)}"
 
 
 def _blocks(blocks: tuple[Block, ...], numbers: Numbers) -> str:
@@ -99,11 +121,11 @@ def _block(block: Block, numbers: Numbers) -> str:
     match block:
         case Heading(text, level):
             number = numbers.of(block)[0]
-            return f"{_anchor(number)}\n\n{'#' * (level + 1)} {number.value} {_text(text)}"
+            return f"{'#' * (level + 1)} {_anchor(number, numbers)}{number.value} {_text(text)}"
         case Paragraph(inlines):
             return _paragraph(_inlines(inlines, numbers))
         case Display(node):
-            return _equation(node, next(iter(numbers.of(block)), None))
+            return _equation(node, next(iter(numbers.of(block)), None), numbers)
         case Step():
             return _step(block, numbers)
         case Chain():
@@ -132,7 +154,7 @@ def _block(block: Block, numbers: Numbers) -> str:
             for one in exercises:
                 number = numbers.of(one)[0]
                 worth = f" ({points_text(one.points)})" if one.points else ""
-                shown.append(_opened(f"{_anchor(number)}**{number.text}**{worth}.", one.question, numbers))
+                shown.append(_opened(f"{_anchor(number, numbers)}**{number.text}**{worth}.", one.question, numbers))
             return "\n\n".join(shown)
         case AnswerKey(answers):
             shown = [_opened(f"**Exercise {number}.**", inside, numbers) for number, inside in answers]
@@ -157,8 +179,8 @@ def fenced(source: str, language: str) -> str:
 def _step(block: Step, numbers: Numbers) -> str:
     step, equation = numbers.of(block)
     words = badge(block.evidence)
-    title = f"{_anchor(step)}**{step.text}.** *{_inlines(block.title, numbers).strip()}*"
-    parts = [title + (f"   ✓ {_text(words)}" if words else ""), _equation(block.formula, equation)]
+    title = f"{_anchor(step, numbers)}**{step.text}.** *{_inlines(block.title, numbers).strip()}*"
+    parts = [title + (f"   ✓ {_text(words)}" if words else ""), _equation(block.formula, equation, numbers)]
     if block.reason:
         parts.append(_paragraph(_inlines(block.reason, numbers)))
     if block.details:
@@ -170,7 +192,7 @@ def _chain(block: Chain, numbers: Numbers) -> str:
     """One display a line, each followed by its reason: no renderer numbers and explains the lines of one display."""
     parts: list[str] = []
     for i, ((relation, node, reason), number) in enumerate(zip(block.rows, numbers.of(block), strict=True)):
-        parts.append(_equation(row(block.left if i == 0 else Row(()), Operator(relation), node), number))
+        parts.append(_equation(row(block.left if i == 0 else Row(()), chain_line(relation, node)), number, numbers))
         if reason:
             parts.append(f"({_inlines(reason, numbers)})")
     return "\n\n".join(parts)

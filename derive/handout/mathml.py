@@ -6,9 +6,30 @@ from typing import Literal, assert_never
 
 from .characters import html_text
 from .formula import (
-    Accent, Aligned, Big, Blackboard, Boxed, Cases, Emphasis, Fence, Formula, Fraction, Function, Identifier, Matrix,
-    Numeral, Operator, Prime, Row, Scaled, Scripts, Space, Underbrace, Words, flat,
-)  # fmt: skip
+    Accent,
+    Aligned,
+    Big,
+    Blackboard,
+    Boxed,
+    Cases,
+    Emphasis,
+    Fence,
+    Formula,
+    Fraction,
+    Function,
+    Identifier,
+    Matrix,
+    Numeral,
+    Operator,
+    Prime,
+    Row,
+    Scaled,
+    Scripts,
+    Space,
+    Underbrace,
+    Words,
+    flat,
+)
 from .spacing import EM, Atom, atom, resolved, space
 from .speech import speech
 from .symbols import BIG, CLOSING, GREEK, LEFT, OPERATORS, RIGHT, SPACES, blackboard
@@ -51,7 +72,8 @@ def _print(node: Formula, script: bool) -> str:
             return f"<mrow>{opening}{_print(body, script)}{_delimiter(closing, 'postfix', stretch)}</mrow>"
         case Underbrace(body, note):
             brace = _mo("⏟", "postfix", ' stretchy="true"')
-            return f'<munder><munder accentunder="true">{_print(body, script)}{brace}</munder>{_print(note, True)}</munder>'
+            braced = f'<munder accentunder="true">{_print(body, script)}{brace}</munder>'
+            return f"<munder>{braced}{_print(note, True)}</munder>"
         case Big(name, lower, upper):
             return _big(name, lower, upper)
         case Matrix():
@@ -200,8 +222,9 @@ def _matrix(node: Matrix, script: bool) -> str:
     for i, cells in enumerate(node.rows):
         lines += "<mtr>"
         for j, cell in enumerate(cells):
-            marks = [name for name, held in (("marked", (i, j) in node.highlighted),
-                     ("rule-below", i in node.rules_after_rows), ("rule-right", j in node.rules_after_columns)) if held]  # fmt: skip
+            marks = ["marked"] if (i, j) in node.highlighted else []
+            marks += ["rule-below"] if i in node.rules_after_rows else []
+            marks += ["rule-right"] if j in node.rules_after_columns else []
             classes = f' class="{" ".join(marks)}"' if marks else ""
             lines += f"<mtd{classes}>{_print(cell, script)}</mtd>"
         lines += "</mtr>"

@@ -1,4 +1,4 @@
-"""Numbers and references, resolved once for every writer, and badges made from evidence records alone."""
+"""Numbers and references, resolved once for every writer, and badges made from evidence records."""
 
 from __future__ import annotations
 
@@ -9,14 +9,34 @@ from typing import Literal
 
 from ..evidence import Evidence
 from .blocks import (
-    AnswerKey, Block, Chain, Display, Document, DocumentError, EvidenceTable, Exercises, Figure, Heading, Inlines, Items,
-    Listing, Note, Paragraph, Proof, Reference, Step, Table, Teacher, children,
-)  # fmt: skip
+    AnswerKey,
+    Block,
+    Chain,
+    Display,
+    Document,
+    DocumentError,
+    EvidenceTable,
+    Exercises,
+    Figure,
+    Heading,
+    Inlines,
+    Items,
+    Listing,
+    Note,
+    Paragraph,
+    Proof,
+    Reference,
+    Step,
+    Table,
+    Teacher,
+    children,
+)
+from .drawing import svg_root
 
 Kind = Literal["section", "subsection", "equation", "step", "table", "figure", "listing", "exercise"]
 WORDS: dict[Kind, str] = {
-    "section": "Section ", "subsection": "Section ", "equation": "", "step": "Step ", "table": "Table ", "figure": "Figure ",
-    "listing": "Listing ", "exercise": "Exercise ",
+    "section": "Section ", "subsection": "Section ", "equation": "", "step": "Step ", "table": "Table ",
+    "figure": "Figure ", "listing": "Listing ", "exercise": "Exercise ",
 }  # fmt: skip
 
 
@@ -40,6 +60,7 @@ class Numbers:
 
     by_id: dict[str, Number] = field(default_factory=dict)
     by_block: dict[int, tuple[Number, ...]] = field(default_factory=dict)
+    referenced: set[str] = field(default_factory=set)
 
     def of(self, block: object) -> tuple[Number, ...]:
         """The numbers of a block in their order: a step has its own and its equation's, a chain one a line."""
@@ -127,16 +148,20 @@ def _number(blocks: Iterable[Block], counter: _Counter, numbers: Numbers) -> Non
             case Step(id=name):
                 check(block.evidence, f"step {plain_title(block.title)!r}")
                 step, equation = give(block, ("step", name), ("equation", f"{name}.equation" if name else ""))
-                parent = {**dict.fromkeys(WORDS, step.value), "equation": equation.value}
+                parent: dict[Kind, str] = {kind: equation.value if kind == "equation" else step.value for kind in WORDS}
                 _number(block.details, _Counter(parent=parent), numbers)
             case Chain(rows=rows, id=name):
-                give(block, *(("equation", f"{name}.{i + 1}" if name else "") for i in range(len(rows))))
+                lines: list[tuple[Kind, str]] = [
+                    ("equation", f"{name}.{i}" if name else "") for i in range(1, len(rows) + 1)
+                ]
+                give(block, *lines)
             case EvidenceTable(records=records, id=name):
                 check(records, "the evidence table")
                 give(block, ("table", name))
             case Table(id=name):
                 give(block, ("table", name))
-            case Figure(id=name):
+            case Figure(svg=svg, id=name):
+                svg_root(svg)
                 give(block, ("figure", name))
             case Listing(caption=caption, id=name) if caption or name:
                 give(block, ("listing", name))
@@ -171,9 +196,14 @@ def _register(numbers: Numbers, kind: Kind, value: str, name: str) -> Number:
 def _resolve(block: Block, numbers: Numbers) -> None:
     for inlines in sentences(block):
         for inline in inlines:
-            if isinstance(inline, Reference) and inline.id not in numbers.by_id:
+            if not isinstance(inline, Reference):
+                continue
+            numbers.referenced.add(inline.id)
+            if inline.id not in numbers.by_id:
                 known = ", ".join(sorted(numbers.by_id)) or "none"
-                raise DocumentError(f"a reference names {inline.id!r}, which no block of this edition has; ids: {known}")
+                raise DocumentError(
+                    f"a reference names {inline.id!r}, which no block of this edition has; ids: {known}"
+                )
 
 
 def check(records: Iterable[Evidence], where: str) -> None:
@@ -202,5 +232,3 @@ def magnitude(error: float) -> str:
 def plain_title(inlines: Inlines) -> str:
     """The strings of an inline text, for messages and file names."""
     return "".join(inline if isinstance(inline, str) else getattr(inline, "text", "…") for inline in inlines)
-
-

@@ -8,12 +8,34 @@ from typing import assert_never
 
 from .characters import SUBSCRIPTS, SUPERSCRIPTS, one_line
 from .formula import (
-    Accent, Aligned, Big, Blackboard, Boxed, Cases, Emphasis, Fence, Formula, Fraction, Function, Identifier, Matrix,
-    Numeral, Operator, Prime, Row, Scaled, Scripts, Space, Underbrace, Words, flat,
-)  # fmt: skip
+    Accent,
+    Aligned,
+    Big,
+    Blackboard,
+    Boxed,
+    Cases,
+    Emphasis,
+    Fence,
+    Formula,
+    Fraction,
+    Function,
+    Identifier,
+    Matrix,
+    Numeral,
+    Operator,
+    Prime,
+    Row,
+    Scaled,
+    Scripts,
+    Space,
+    Underbrace,
+    Words,
+    flat,
+)
 from .spacing import Atom, atom, resolved
 from .symbols import ACCENTS, BIG, GREEK, LEFT, OPERATORS, RIGHT, blackboard
 
+SINGLE = (Identifier, Numeral, Function, Fence, Accent, Blackboard, Operator, Prime, Matrix, Words)
 SIGNS = {"sum": "Σ", "product": "Π"}
 RAISED = {**SUPERSCRIPTS, "−": "⁻", "⊤": "ᵀ", "′": "′"}
 LOWERED = {**SUBSCRIPTS, "−": "₋"}
@@ -119,8 +141,7 @@ def _bound(mark: str, bound: Formula | None) -> str:
 
 def _grouped(base: Formula) -> str:
     text = _print(base)
-    simple = isinstance(base, (Identifier, Numeral, Function, Fence, Accent, Blackboard, Operator, Prime, Matrix, Words))
-    return text if simple or len(text) == 1 else f"({text})"
+    return text if isinstance(base, SINGLE) or len(text) == 1 else f"({text})"
 
 
 def _operand(node: Formula) -> str:

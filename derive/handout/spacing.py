@@ -8,9 +8,29 @@ from __future__ import annotations
 from typing import Literal, assert_never
 
 from .formula import (
-    Accent, Aligned, Big, Blackboard, Boxed, Cases, Emphasis, Fence, Formula, Fraction, Function, Identifier, Matrix,
-    Numeral, Operator, Prime, Row, Scaled, Scripts, Space, Underbrace, Words,
-)  # fmt: skip
+    Accent,
+    Aligned,
+    Big,
+    Blackboard,
+    Boxed,
+    Cases,
+    Emphasis,
+    Fence,
+    Formula,
+    Fraction,
+    Function,
+    Identifier,
+    Matrix,
+    Numeral,
+    Operator,
+    Prime,
+    Row,
+    Scaled,
+    Scripts,
+    Space,
+    Underbrace,
+    Words,
+)
 from .symbols import OPERATORS, Kind
 
 Atom = Literal["ord", "op", "bin", "rel", "open", "close", "punct", "inner", "none"]
@@ -20,6 +40,8 @@ TABLE = {
     "open": "00000000", "close": "01230001", "punct": "11011111", "inner": "11231011",
 }  # fmt: skip
 EM = ("0", "0.1667em", "0.2222em", "0.2778em")
+NO_LEFT_OPERAND = ("bin", "op", "rel", "open", "punct", "none")
+NO_RIGHT_OPERAND = ("rel", "close", "punct")
 KINDS: dict[Kind, Atom] = {
     "relation": "rel", "binary": "bin", "punctuation": "punct", "ordinary": "ord", "inner": "inner",
 }  # fmt: skip
@@ -61,7 +83,7 @@ def resolved(atoms: list[Atom], ends: list[Atom] | None = None) -> list[Atom]:
     for i, kind in enumerate(atoms):
         left = rights[i - 1] if i else "open"
         right = atoms[i + 1] if i + 1 < len(atoms) else "close"
-        if kind == "bin" and (left in ("bin", "op", "rel", "open", "punct", "none") or right in ("rel", "close", "punct")):
+        if kind == "bin" and (left in NO_LEFT_OPERAND or right in NO_RIGHT_OPERAND):
             result[i] = rights[i] = "ord"
     return result
 

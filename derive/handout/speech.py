@@ -10,9 +10,30 @@ import re
 from typing import assert_never
 
 from .formula import (
-    Accent, Aligned, Big, Blackboard, Boxed, Cases, Emphasis, Fence, Formula, Fraction, Function, Identifier, Matrix,
-    Numeral, Operator, Prime, Row, Scaled, Scripts, Space, Underbrace, Words, flat,
-)  # fmt: skip
+    Accent,
+    Aligned,
+    Big,
+    Blackboard,
+    Boxed,
+    Cases,
+    Emphasis,
+    Fence,
+    Formula,
+    Fraction,
+    Function,
+    Identifier,
+    Matrix,
+    Numeral,
+    Operator,
+    Prime,
+    Row,
+    Scaled,
+    Scripts,
+    Space,
+    Underbrace,
+    Words,
+    flat,
+)
 from .symbols import BIG, GREEK, LEFT, OPERATORS, RIGHT
 
 POWERS = {"2": "squared", "3": "cubed"}
@@ -60,8 +81,9 @@ def _say(node: Formula) -> str:
         case Big(name, lower, upper):
             return _big(name, lower, upper)
         case Matrix(rows):
-            lines = [f"row {i + 1}, " + ", ".join(_say(cell) or "blank" for cell in cells) for i, cells in enumerate(rows)]
-            return f"{len(rows)} by {len(rows[0])} matrix, " + ", ".join(lines) + ", end matrix"
+            said = [", ".join(_say(cell) or "blank" for cell in cells) for cells in rows]
+            lines = ", ".join(f"row {i + 1}, {line}" for i, line in enumerate(said))
+            return f"{len(rows)} by {len(rows[0])} matrix, {lines}, end matrix"
         case Cases(rows):
             return "cases, " + ", ".join(f"{_say(value)}, {_say(when)}" for value, when in rows) + ", end cases"
         case Aligned(rows):

@@ -11,15 +11,35 @@ from importlib import resources
 from typing import assert_never
 
 from .blocks import (
-    AnswerKey, Block, Chain, CodeText, Display, Document, Emphasised, EvidenceTable, Exercises, Figure, Heading, Inline,
-    Inlines, Items, Listing, Note, Paragraph, Proof, Reference, Step, Table, Teacher,
-)  # fmt: skip
+    AnswerKey,
+    Block,
+    Chain,
+    CodeText,
+    Display,
+    Document,
+    Emphasised,
+    EvidenceTable,
+    Exercises,
+    Figure,
+    Heading,
+    Inline,
+    Inlines,
+    Items,
+    Listing,
+    Note,
+    Paragraph,
+    Proof,
+    Reference,
+    Step,
+    Table,
+    Teacher,
+    chain_line,
+)
 from .characters import code_point, latex_character, latex_text, one_line
-from .drawing import svg_root
 from .editions import prepared
 from .evidence_table import as_table
-from .formula import Formula, Operator, row
-from .furniture import ANSWERS, EDITIONS, footer, points_text
+from .formula import Formula
+from .furniture import ANSWERS, EDITIONS, footer, points_text, running_title, subtitle_parts
 from .latex import latex
 from .numbering import Number, Numbers, badge, walk
 from .plain import plain
@@ -34,13 +54,13 @@ def tex(document: Document) -> bytes:
     document, numbers = ready.document, ready.numbers
     title, edition = _text(document.title), EDITIONS[document.edition]
     dot = r" \textperiodcentered{} "
-    subtitle = dot.join(_text(part) for part in (document.subtitle, document.course, edition) if part)
+    subtitle = dot.join(_text(part) for part in subtitle_parts(document))
     head = dot.join(_text(part) for part in (edition, document.course) if part)
     lines = [
-        resources.files(__package__).joinpath("data/handout.tex").read_text(encoding="utf-8").rstrip(),
+        resources.files("derive.handout").joinpath("data/handout.tex").read_text(encoding="utf-8").rstrip(),
         _literate(document.blocks),
         rf"\hypersetup{{pdftitle={{{_bookmark(document.title)}}}}}",
-        rf"\fancyhead[L]{{\small\itshape\color{{quiet}}\parbox[b]{{0.62\textwidth}}{{\raggedright {title}}}}}",
+        rf"\fancyhead[L]{{\running{{{_text(running_title(document))}}}}}",
         rf"\fancyhead[R]{{\small\color{{quiet}}\parbox[b]{{0.36\textwidth}}{{\raggedleft {head}}}}}",
         rf"\fancyfoot[L]{{\small\color{{quiet}}{_text(footer(document))}}}",
         r"\fancyfoot[R]{\small\color{quiet}\thepage}",
@@ -67,7 +87,9 @@ def _bookmark(text: str) -> str:
 
 def _literate(blocks: tuple[Block, ...]) -> str:
     """How listings set the characters outside ASCII that occur in this document."""
-    sources = "".join(unicodedata.normalize("NFC", block.source) for block in walk(blocks) if isinstance(block, Listing))
+    sources = "".join(
+        unicodedata.normalize("NFC", block.source) for block in walk(blocks) if isinstance(block, Listing)
+    )
     found = sorted({c for c in sources if not c.isascii()})
     rows = "".join(f"{{{c}}}{{{{{latex_character(c)}}}}}1 " for c in found)
     return rf"\lstset{{literate={rows}}}" if rows else ""
@@ -91,13 +113,14 @@ def _inline(inline: Inline, numbers: Numbers) -> str:
         return rf"\texttt{{{_text(inline.text)}}}"
     if isinstance(inline, Emphasised):
         return rf"\emph{{{_text(inline.text)}}}"
-    return f"${latex(inline)}$"
+    return f"${latex(inline) or '{}'}$"
 
 
 def _equation(node: Formula, number: Number | None) -> str:
+    body = latex(node) or "{}"  # an empty line would end the display
     if number is None:
-        return f"\\begin{{equation*}}\n  {latex(node)}\n\\end{{equation*}}"
-    return f"\\begin{{equation}}\\tag{{{number.value}}}\\label{{{number.anchor}}}\n  {latex(node)}\n\\end{{equation}}"
+        return f"\\begin{{equation*}}\n  {body}\n\\end{{equation*}}"
+    return f"\\begin{{equation}}\\tag{{{number.value}}}\\label{{{number.anchor}}}\n  {body}\n\\end{{equation}}"
 
 
 def _caption(number: Number, caption: Inlines, numbers: Numbers) -> str:
@@ -133,10 +156,10 @@ def _block(block: Block, numbers: Numbers) -> str:
             return _table(as_table(block), numbers.of(block)[0], numbers)
         case Listing():
             return _listing(block, numbers)
-        case Figure(svg, caption, alt):
-            svg_root(svg)
+        case Figure(_, caption, alt):
             described = rf"\fbox{{\parbox{{0.8\linewidth}}{{\small\color{{quiet}}[Drawing] {_text(alt)}}}}}"
-            return f"\\begin{{records}}{{}}\n{described}\n\n\\smallskip {_caption(numbers.of(block)[0], caption, numbers)}\n\\end{{records}}"
+            words = _caption(numbers.of(block)[0], caption, numbers)
+            return f"\\begin{{records}}{{}}\n{described}\n\n\\smallskip {words}\n\\end{{records}}"
         case Note(kind, body):
             return f"\\begin{{withrule}}\n\\textbf{{{_text(kind)}.}} {_inlines(body, numbers)}\n\\end{{withrule}}"
         case Items(items, ordered):
@@ -182,7 +205,7 @@ def _chain(block: Chain, numbers: Numbers) -> str:
     lines: list[str] = []
     for i, ((relation, node, reason), number) in enumerate(zip(block.rows, numbers.of(block), strict=True)):
         left = rf"\shown{{{latex(block.left)}}}" if i == 0 else ""
-        line = rf"\shown{{{{}}{latex(row(Operator(relation), node))}}}"
+        line = rf"\shown{{{{}}{latex(chain_line(relation, node))}}}"
         why = rf"\small\color{{quiet}}{_inlines(reason, numbers)}" if reason else ""
         tag = rf"{_label(number)}{number.text}"
         if block.stacked:
@@ -205,7 +228,8 @@ def _table(block: Table, number: Number, numbers: Numbers) -> str:
             opening, closing = r"tabularx}{\linewidth}", "tabularx}"
     head = " & ".join(rf"\textbf{{{_inlines(cell, numbers)}}}" for cell in block.header)
     body = " \\\\\n".join("{}" + " & ".join(_inlines(cell, numbers) for cell in cells) for cells in block.rows)
-    lines = [rf"\begin{{records}}{{{_caption(number, block.caption, numbers)}}}", rf"\begin{{{opening}{{{''.join(align)}}}",
+    lines = [rf"\begin{{records}}{{{_caption(number, block.caption, numbers)}}}",
+             rf"\begin{{{opening}{{{''.join(align)}}}",
              rf"\toprule {head} \\ \midrule", body + (r" \\" if body else ""), r"\bottomrule", rf"\end{{{closing}",
              r"\end{records}"]  # fmt: skip
     return "\n".join(lines)
@@ -228,4 +252,5 @@ def _listing(block: Listing, numbers: Numbers) -> str:
 
 def _exercise(words: str, points: str, inside: tuple[Block, ...], numbers: Numbers, label: str) -> str:
     worth = rf" {{\small\color{{quiet}}({points})}}" if points else ""
-    return f"\\medskip\\Needspace*{{3\\baselineskip}}{label}\\textbf{{{words}}}{worth}\\quad\n{_blocks(inside, numbers)}"
+    opening = f"\\medskip\\Needspace*{{3\\baselineskip}}{label}\\textbf{{{words}}}{worth}\\quad"
+    return f"{opening}\n{_blocks(inside, numbers)}"

@@ -7,14 +7,34 @@ from importlib import resources
 from typing import assert_never
 
 from .blocks import (
-    AnswerKey, Block, Chain, CodeText, Display, Emphasised, EvidenceTable, Exercises, Figure, Heading, Inline, Inlines,
-    Items, Listing, Note, Paragraph, Proof, Reference, Step, Table, Teacher,
-)  # fmt: skip
-from .characters import one_line, typst_string
+    AnswerKey,
+    Block,
+    Chain,
+    CodeText,
+    Display,
+    Emphasised,
+    EvidenceTable,
+    Exercises,
+    Figure,
+    Heading,
+    Inline,
+    Inlines,
+    Items,
+    Listing,
+    Note,
+    Paragraph,
+    Proof,
+    Reference,
+    Step,
+    Table,
+    Teacher,
+    chain_line,
+)
+from .characters import one_line, typst_string, typst_text
 from .editions import Prepared
 from .evidence_table import as_table
-from .formula import Formula, Operator, row
-from .furniture import ANSWERS, EDITIONS, footer, heading_text, points_text
+from .formula import Formula
+from .furniture import ANSWERS, EDITIONS, footer, heading_text, points_text, running_title
 from .measure import MATHEMATICS
 from .numbering import Number, Numbers, badge
 from .speech import speech
@@ -26,12 +46,13 @@ LONG_LISTING = 40  # lines: a longer one may be split between pages
 def typst_source(ready: Prepared) -> str:
     """The whole document, with its preamble, as Typst source."""
     document, numbers = ready.document, ready.numbers
-    preamble = resources.files(__package__).joinpath("data/handout.typ").read_text(encoding="utf-8")
+    preamble = resources.files("derive.handout").joinpath("data/handout.typ").read_text(encoding="utf-8")
     fields = {
         "title": document.title, "subtitle": document.subtitle, "course": document.course,
-        "source": footer(document), "edition": EDITIONS[document.edition], "language": document.language,
+        "running": running_title(document), "source": footer(document),
+        "edition": EDITIONS[document.edition], "language": document.language,
     }  # fmt: skip
-    arguments = ", ".join(f"{name}: {typst_string(_prose(text))}" for name, text in fields.items())
+    arguments = ", ".join(f"{name}: {typst_text(_prose(text))}" for name, text in fields.items())
     return f"{MATHEMATICS}\n{preamble}\n#show: handout.with({arguments})\n\n{_blocks(document.blocks, numbers)}\n"
 
 
@@ -62,14 +83,14 @@ def _content(inlines: Inlines, numbers: Numbers) -> str:
 
 def _inline(inline: Inline, numbers: Numbers) -> str:
     if isinstance(inline, str):
-        return f"#{typst_string(_prose(inline))}"
+        return f"#{typst_text(_prose(inline))}"
     if isinstance(inline, Reference):
         number = numbers.reference(inline.id)
         return f"#link(<{number.anchor}>, {typst_string(number.text.replace(' ', chr(0xA0)))})"
     if isinstance(inline, CodeText):
         return f"#raw({typst_string(one_line(inline.text))})"
     if isinstance(inline, Emphasised):
-        return f"#emph({typst_string(_prose(inline.text))})"
+        return f"#emph({typst_text(_prose(inline.text))})"
     return _mathematics(inline)
 
 
@@ -93,7 +114,7 @@ def _block(block: Block, numbers: Numbers) -> str:
     match block:
         case Heading():
             number = numbers.of(block)[0]
-            words = typst_string(_prose(heading_text(number, block)))
+            words = typst_text(_prose(heading_text(number, block)))
             return f"#heading(level: {block.level}, {words})<{number.anchor}>"
         case Paragraph(inlines):
             return _paragraph(inlines, numbers)
@@ -118,7 +139,7 @@ def _block(block: Block, numbers: Numbers) -> str:
             drawing = f'image(bytes({_bytes(svg)}), format: "svg", alt: {typst_string(one_line(alt))}, width: auto)'
             return f"#drawing({words}, {drawing})"
         case Note(kind, body):
-            return f"#note({typst_string(_prose(kind))}, {_content(body, numbers)})"
+            return f"#note({typst_text(_prose(kind))}, {_content(body, numbers)})"
         case Items(items, ordered):
             kind = "enum" if ordered else "list"
             return f"#{kind}(tight: false, " + ", ".join(_content(item, numbers) for item in items) + ")"
@@ -133,7 +154,9 @@ def _block(block: Block, numbers: Numbers) -> str:
                 shown.append(f"#exercise({words}, {points}, {_after_opening(one.question, numbers)})")
             return "\n\n".join(shown)
         case AnswerKey(answers):
-            shown = [f'#exercise("Exercise {number}", none, {_after_opening(inside, numbers)})' for number, inside in answers]
+            shown = [
+                f'#exercise("Exercise {number}", none, {_after_opening(inside, numbers)})' for number, inside in answers
+            ]
             return f"#pagebreak(weak: true)\n#heading(level: 1, {typst_string(ANSWERS)})\n\n" + "\n\n".join(shown)
         case Teacher(inside):
             return f"#teacher({_nested(inside, numbers)})"
@@ -172,7 +195,7 @@ def _chain(block: Chain, numbers: Numbers) -> str:
     lines: list[str] = []
     for i, ((relation, node, reason), number) in enumerate(zip(block.rows, numbers.of(block), strict=True)):
         first = f"[{_line(block.left)}]" if i == 0 else "[]"
-        line = f"[{_line(row(Operator(relation), node))}]"
+        line = f"[{_line(chain_line(relation, node))}]"
         words = f"[{_anchor(number)}#{typst_string(number.text)}]"
         lines.append(f"({first}, {line}, {_optional(reason, numbers)}, {words})")
     return f"#chain({str(block.stacked).lower()}, {', '.join(lines)})"

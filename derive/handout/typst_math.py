@@ -1,7 +1,7 @@
 """Formulas as Typst mathematics, in Unicode characters rather than Typst's symbol names, which change between versions.
 
-The functions ``boxed``, ``highlighted``, ``scaled`` and ``role…`` are defined by ``DEFINITIONS``, which a document puts
-before its first formula. Code is called without ``#`` because a ``#`` expression swallows a following ``;``, ``(`` or ``.``.
+The functions ``boxed``, ``highlighted``, ``scaled`` and ``role…`` are defined by ``DEFINITIONS``, which a document
+puts before its first formula. Functions are called without ``#``, whose expression swallows a following ``;``.
 """
 
 from __future__ import annotations
@@ -9,14 +9,45 @@ from __future__ import annotations
 import re
 from typing import assert_never
 
-from .characters import typst_string
+from .characters import typst_string, typst_text
 from .formula import (
-    Accent, Aligned, Big, Blackboard, Boxed, Cases, Emphasis, Fence, Formula, Fraction, Function, Identifier, Matrix,
-    Numeral, Operator, Prime, Row, Scaled, Scripts, Space, Underbrace, Words, flat,
-)  # fmt: skip
+    Accent,
+    Aligned,
+    Big,
+    Blackboard,
+    Boxed,
+    Cases,
+    Emphasis,
+    Fence,
+    Formula,
+    Fraction,
+    Function,
+    Identifier,
+    Matrix,
+    Numeral,
+    Operator,
+    Prime,
+    Row,
+    Scaled,
+    Scripts,
+    Space,
+    Underbrace,
+    Words,
+    flat,
+)
 from .symbols import (
-    ACCENTS, BIG, CLOSING, GREEK, HIGHLIGHT, LEFT, OPERATORS, RIGHT, ROLES, SPACES, blackboard,
-)  # fmt: skip
+    ACCENTS,
+    BIG,
+    CLOSING,
+    GREEK,
+    HIGHLIGHT,
+    LEFT,
+    OPERATORS,
+    RIGHT,
+    ROLES,
+    SPACES,
+    blackboard,
+)
 
 GLUE = "\ue000"  # Typst keeps a space next to words, so words are written without one
 ESCAPED = frozenset(",;.:/()[]{}|‖⟨⟩⌊⌋⌈⌉")
@@ -66,7 +97,7 @@ def _print(node: Formula) -> str:
         case Function(name, limits):
             return f"op({typst_string(name)}, limits: #{str(limits).lower()})"
         case Words(text):
-            return f"{GLUE}{typst_string(text)}{GLUE}"
+            return f"{GLUE}{typst_text(text)}{GLUE}"
         case Row():
             return " ".join(_print(item) for item in flat(node)) or '""'
         case Scripts(base, sub, sup):

@@ -48,7 +48,7 @@ def surely_nonnegative(value: Integer) -> bool:
 
 
 def extremes(value: Integer, bounds: Bounds) -> tuple[Integer, Integer] | None:
-    """The least and greatest value of ``value`` over ``bounds``; None where it is not affine with slopes of known sign."""
+    """The least and greatest ``value`` over ``bounds``; None where it is not affine with slopes of known sign."""
     low: Integer | None = value
     high: Integer | None = value
     for symbol, (lower, upper) in reversed(bounds.items()):
@@ -89,7 +89,7 @@ class _Place:
 
 
 def bounded(program: Program, outside_is_zero: bool) -> Program:
-    """``program`` with each access inside its array; beyond an axis stands an error, or a guarded zero by convention."""
+    """``program`` with each access inside its array; beyond an axis is an error, or a guarded zero by convention."""
     declarations = {entry.name: entry for entry in program.declarations}
     given: dict[str, set[Integer]] = {name: set() for name in declarations}
     for start in program.starts:

@@ -1,4 +1,4 @@
-"""Names before brackets: elementwise functions and their derivatives, functions of arrays, losses, arrays made by name."""
+"""Names before brackets: elementwise functions and their slopes, functions of arrays, losses, arrays made by name."""
 
 from __future__ import annotations
 

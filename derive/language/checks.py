@@ -1,4 +1,4 @@
-"""What a system must satisfy besides its shapes: accesses in range, nothing from the future, no cycle, a scalar loss."""
+"""What a system must satisfy besides its shapes: accesses in range, nothing from the future, no cycle, one loss."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from derive.language.system import Equation, Program, System
 
 
 def check(system: System) -> System:
-    """``system`` where it is sound, with guards where reads beyond an axis count as zero; a DefinitionError where it is not."""
+    """``system`` if it is sound, with guards where reads beyond an axis count as zero; else a DefinitionError."""
     _check_loss(system)
     _check_order(system.program)
     outside_is_zero = dict(system.conventions).get("outside") == "zero"

@@ -212,7 +212,7 @@ def _for(draft: Draft, statement: Statement) -> None:
     rest = statement.rest.slice(0, len(head)) if colon else statement.rest
     expect_text(rest, statement.span, "for", "for t = 1..T:")
     tree = read_tree(draft.source, rest, "ranges")
-    draft.block = tuplesubtrees(tree), _places(draft, statement)
+    draft.block = tuple(subtrees(tree)), _places(draft, statement)
     draft.block_span = statement.span
 
 

@@ -1,4 +1,4 @@
-"""Everything that can be wrong with a definition: an exception type for each kind of mistake, with its place and a repair."""
+"""What can be wrong with a definition: an exception type for each kind of mistake, with its place and a repair."""
 
 from __future__ import annotations
 

@@ -262,7 +262,7 @@ class Derivative:
     """
 
     of: Access
-    wrt: Access
+    wrt: Access | Vectorised
     span: Span | None = _span()
 
 

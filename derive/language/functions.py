@@ -58,36 +58,36 @@ def _magnitude(numbers: Any, x: Any) -> Any:
 
 FUNCTIONS: dict[str, Function] = {
     "tanh": Function(
-        sp.tanh(X), 1 - Y**2, lambda m, x: m.tanh(x), "quotient rule on sinh x / cosh x", steepest=1.0
+        sp.tanh(X), 1 - Y**2, lambda m, x: m.tanh(x), "the quotient rule on sinh x / cosh x", steepest=1.0
     ),
     "sigmoid": Function(
         1 / (1 + sp.exp(-X)),
         Y * (1 - Y),
         lambda m, x: 0.5 * (1 + m.tanh(0.5 * x)),
-        "quotient rule on 1 / (1 + exp(-x))",
+        "the quotient rule on 1 / (1 + exp(-x))",
         steepest=0.25,
     ),
     "relu": Function(
         sp.Max(X, 0),
         symbolic("step")(X),
         lambda m, x: m.where(_positive(m, x), x, 0 * x),
-        "slope 1 where x > 0, slope 0 where x < 0",
+        "its two halves: slope 1 where x > 0, slope 0 where x < 0",
         steepest=1.0,
         kink="the slope at 0 is taken as 0",
     ),
-    "identity": Function(X, sp.Integer(1), lambda m, x: x, "the slope of x is 1", steepest=1.0),
+    "identity": Function(X, sp.Integer(1), lambda m, x: x, "its definition: x changes as fast as x", steepest=1.0),
     "softplus": Function(
         sp.log(1 + sp.exp(X)),
         symbolic("sigmoid")(X),
         lambda m, x: m.where(_positive(m, x), x, 0 * x) + m.log1p(m.exp(-_magnitude(m, x))),
-        "chain rule on log(1 + exp x)",
+        "the chain rule on log(1 + exp x)",
         steepest=1.0,
     ),
     "step": Function(
         sp.Heaviside(X, 0),
         sp.Integer(0),
         lambda m, x: m.where(_positive(m, x), 1 + 0 * x, 0 * x),
-        "constant on either side of 0",
+        "its two halves, constant on either side of 0",
         steepest=0.0,
         inlined=True,
         kink="the value at 0 is taken as 0, and the slope there as 0",
@@ -96,7 +96,7 @@ FUNCTIONS: dict[str, Function] = {
         sp.Abs(X),
         symbolic("sign")(X),
         _magnitude,
-        "slope 1 where x > 0, slope -1 where x < 0",
+        "its two halves: slope 1 where x > 0, slope -1 where x < 0",
         steepest=1.0,
         kink="the slope at 0 is taken as 0",
     ),
@@ -104,30 +104,30 @@ FUNCTIONS: dict[str, Function] = {
         sp.sign(X),
         sp.Integer(0),
         lambda m, x: m.where(_positive(m, x), 1 + 0 * x, m.where(_positive(m, -x), -1 + 0 * x, 0 * x)),
-        "constant on either side of 0",
+        "its two halves, constant on either side of 0",
         steepest=0.0,
         inlined=True,
         kink="the slope at 0 is taken as 0",
     ),
     "exp": Function(
-        sp.exp(X), Y, lambda m, x: m.exp(x), "exp is its own derivative", domain=(-1.5, 1.5), inlined=True
+        sp.exp(X), Y, lambda m, x: m.exp(x), "the power series: exp is its own derivative", domain=(-1.5, 1.5), inlined=True
     ),
     "log": Function(
-        sp.log(X), 1 / X, lambda m, x: m.log(x), "inverse function of exp", domain=(0.3, 3.0), inlined=True
+        sp.log(X), 1 / X, lambda m, x: m.log(x), "the rule for inverse functions, applied to exp", domain=(0.3, 3.0), inlined=True
     ),
     "sqrt": Function(
         sp.sqrt(X),
         1 / (2 * Y),
         lambda m, x: m.sqrt(x),
-        "inverse function of the square",
+        "the rule for inverse functions, applied to the square",
         domain=(0.3, 3.0),
         inlined=True,
     ),
     "sin": Function(
-        sp.sin(X), symbolic("cos")(X), lambda m, x: m.sin(x), "addition theorem", steepest=1.0, inlined=True
+        sp.sin(X), symbolic("cos")(X), lambda m, x: m.sin(x), "the addition theorem", steepest=1.0, inlined=True
     ),
     "cos": Function(
-        sp.cos(X), -symbolic("sin")(X), lambda m, x: m.cos(x), "addition theorem", steepest=1.0, inlined=True
+        sp.cos(X), -symbolic("sin")(X), lambda m, x: m.cos(x), "the addition theorem", steepest=1.0, inlined=True
     ),
 }
 """Every elementwise function the language knows; a name that ``where`` does not bind to one of these is opaque."""

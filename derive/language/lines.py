@@ -1,4 +1,4 @@
-"""A text cut into statements: limits first, then comments, continued lines and the keyword that opens each statement."""
+"""A text cut into statements: limits first, then comments, continued lines and the keyword that opens each."""
 
 from __future__ import annotations
 

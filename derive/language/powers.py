@@ -1,4 +1,4 @@
-"""What stands above a name: a step in time, a transpose, a power; which one is meant follows from the name and the shape."""
+"""What stands above a name: a step in time, a transpose, a power; which one follows from the name and the shape."""
 
 from __future__ import annotations
 

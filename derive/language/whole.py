@@ -1,4 +1,4 @@
-"""Literals and whole-number expressions: ``t - 1``, ``s*i + d*a - p``, ``2 n``, built here and never by evaluating text."""
+"""Literals and whole-number expressions: ``t - 1``, ``s*i + d*a - p``, ``2 n``, never made by evaluating text."""
 
 from __future__ import annotations
 

@@ -32,8 +32,10 @@ from derive.handout.formula import (
 from derive.language import expression as ast
 from derive.language.expression import Access, Expression, substitute_indices
 from derive.language.functions import FUNCTIONS
+from derive.language.shapes import shape_of
 from derive.language.system import Scope
 from derive.lesson.example import Example, number
+from derive.lesson.words import inlines
 from derive.notation import Names, formula, integer_formula, plain_name
 from derive.trace import Step as Move
 
@@ -102,8 +104,6 @@ def _proof(move: Move, flow: Flow, derivation: Derivation) -> list[Block]:
     names = derivation.names
     left = formula(move.before, names)
     rows = tuple(("=", formula(line.expression, names), (line.reason,)) for line in move.proof)
-    from derive.lesson.words import inlines
-
     return [Proof((Paragraph(inlines(move.reason, names)), Chain(left, rows, move.id)))]
 
 
@@ -129,11 +129,12 @@ def scalar_section(flow: Flow, derivation: Derivation) -> list[Block]:
         before = Access(flow.state.name, (sp.expand(last - 1),))
         direct = _derivative_of(source, change, parameters, scalar_scope(scope))
         carried = ast.Product((factor, ast.Derivative(before, Access(name))))
-        right = _factored(ast.Add((direct, carried)), scalar_scope(scope))
+        right = _factored(ast.Add((direct, carried)))
         right = substitute_indices(right, {recurrence.time: last})
         lines.append((formula(ast.Derivative(of, Access(name)), names), row("=", formula(right, names))))
     if not lines:
         return []
+    loose = _loose_line(flow, derivation)
     return [
         Heading("One hidden neuron", id=f"neuron-{flow.state.name}"),
         Paragraph(
@@ -146,19 +147,34 @@ def scalar_section(flow: Flow, derivation: Derivation) -> list[Block]:
         Note(
             "Common mistake",
             (
-                "These lines are often printed with capital letters, as if they held for matrices. They do not: the derivative of a vector by a ",
-                "matrix is an object with three indices, and the two terms in the bracket would have different shapes. For vectors use the ",
-                "differential form, or vec and the Kronecker product.",
+                "These lines are often printed with capital letters, as if they held for matrices",
+                *loose,
+                ". They do not: the derivative of a vector by a matrix is an object with three indices, and the two terms in the bracket ",
+                "would have different shapes. For vectors use the differential form, or vec and the Kronecker product.",
             ),
         ),
     ]
+
+
+def _loose_line(flow: Flow, derivation: Derivation) -> tuple[str | Formula, ...]:
+    """The scalar line with capital letters, as slides have it; nothing where no matrix is learnt."""
+    changes = [n for n in _changes(flow.source) if len(flow.scope[n.removeprefix("d_")].shape) == 2]
+    if not changes:
+        return ()
+    name, last = changes[0].removeprefix("d_"), flow.model.range.upper
+    direct = _derivative_of(flow.source, changes[0], _changes(flow.source), None)
+    before = ast.Derivative(Access(flow.state.name, (sp.expand(last - 1),)), Access(name))
+    whole = _factored(ast.Add((direct, ast.Product((flow.factor, before)))))
+    right = substitute_indices(whole, {flow.time: last})
+    left = ast.Derivative(Access(flow.state.name, (last,)), Access(name))
+    return (", ", row(formula(left, derivation.names), "=", formula(right, derivation.names)))
 
 
 def _changes(expression: Expression) -> list[str]:
     return [n.name for n in ast.walk(expression) if isinstance(n, Access) and n.name.startswith("d_")]
 
 
-def _derivative_of(source: Expression, change: str, others: Sequence[str], scope: Scope) -> Expression:
+def _derivative_of(source: Expression, change: str, others: Sequence[str], scope: Scope | None) -> Expression:
     """The source with the change of one parameter 1 and of the others 0."""
 
     def visit(node: Expression) -> Expression:
@@ -166,10 +182,26 @@ def _derivative_of(source: Expression, change: str, others: Sequence[str], scope
             return ast.ONE if node.name == change else ast.ZERO
         return ast.map_children(visit, node)
 
-    return tidy(visit(source), scope)
+    return _struck_out(visit(source)) if scope is None else tidy(visit(source), scope)
 
 
-def _factored(expression: Expression, scope: Mapping[str, object]) -> Expression:
+def _struck_out(expression: Expression) -> Expression:
+    """Products with 0 and factors 1 gone, whatever the shapes: the careless line is careless about them."""
+    inner = ast.map_children(_struck_out, expression)
+    match inner:
+        case ast.Product(factors=factors):
+            if ast.ZERO in factors:
+                return ast.ZERO
+            kept = tuple(factor for factor in factors if factor != ast.ONE)
+            return ast.ONE if not kept else kept[0] if len(kept) == 1 else ast.Product(kept)
+        case ast.Add(terms=terms):
+            left = tuple(term for term in terms if term != ast.ZERO)
+            return ast.ZERO if not left else left[0] if len(left) == 1 else ast.Add(left)
+        case _:
+            return inner
+
+
+def _factored(expression: Expression) -> Expression:
     """a x + a u y as a (x + u y): a leading factor common to all terms stands in front."""
     terms = [_factors(term) for term in (expression.terms if isinstance(expression, ast.Add) else (expression,))]
     terms = [term for term in terms if term != [ast.ZERO]]
@@ -299,8 +331,6 @@ def norm_bound(factor: Expression, flow: Flow, derivation: Derivation) -> Bound 
 
 
 def _is_scalar_sum(node: ast.Add, flow: Flow) -> bool:
-    from derive.language.shapes import shape_of
-
     return not shape_of(node, flow.scope)
 
 
@@ -391,7 +421,8 @@ def _measured(flow: Flow, derivation: Derivation, example: Example) -> list[Bloc
         singular = np.linalg.svd(product, compute_uv=False)
         of, wrt = (Access(flow.state.name, (sp.Integer(t),)) for t in (high, k))
         cells = tuple((number(float(s)),) for s in (singular[0], singular[-1]))
-        rows.append(((formula(ast.Derivative(of, wrt), derivation.names),), *cells))
+        above, below = formula(of, derivation.names), formula(wrt, derivation.names)
+        rows.append(((row("partial", above, "/", "partial", below),), *cells))
     return [
         Table(
             (("Chain",), ("Largest singular value",), ("Smallest singular value",)),

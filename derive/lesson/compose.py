@@ -19,15 +19,15 @@ from derive.handout.blocks import (
     Step,
     Table,
 )
-from derive.handout.formula import row
-from derive.language.expression import Access
+from derive.handout.formula import Aligned, Formula, Function, Operator, Row, Space, row
+from derive.language.expression import Access, Derivative
 from derive.language.functions import FUNCTIONS
 from derive.language.system import Declaration, Program
 from derive.lesson.chains import chain_section, norm_section, scalar_section
 from derive.lesson.example import Example, aligned, backward_lines, forward_lines, given_lines, gradient_lines
 from derive.lesson.exercises import exercises
 from derive.lesson.words import display, equations_display, inlines, listed
-from derive.notation import definition, formula, integer_formula, plain_name, shape_formula, start_formula
+from derive.notation import FUNCTION_NAMES, formula, integer_formula, plain_name, shape_formula, start_formula
 from derive.trace import Step as Move
 
 
@@ -144,11 +144,8 @@ def _model(derivation: Derivation) -> list[Block]:
     return opening
 
 
-def formula_of_function(name: str):  # type: ignore[no-untyped-def]
+def formula_of_function(name: str) -> Formula:
     """The name of a function as it is written before an argument."""
-    from derive.handout.formula import Function
-    from derive.notation import FUNCTION_NAMES
-
     return FUNCTION_NAMES.get(name, Function(name))
 
 
@@ -213,8 +210,6 @@ def _backwards_introduction(derivation: Derivation) -> list[Block]:
         accesses = []
         for adjoint in derivation.walk.adjoints:
             if adjoint.equation.target.name in deltas:
-                from derive.language.expression import Derivative
-
                 left = formula(Access(adjoint.equation.target.name, adjoint.array.superscripts), names)
                 right = formula(Derivative(Access(derivation.system.loss), adjoint.array), names)
                 accesses.append((row(left, "=", right),))
@@ -223,22 +218,21 @@ def _backwards_introduction(derivation: Derivation) -> list[Block]:
 
 
 def _summary(derivation: Derivation) -> list[Block]:
+    """The gradients of all parameters and initial states, one below the other."""
     names = derivation.names
-    rows: list[tuple[Inlines, ...]] = []
+    lines: list[tuple[Formula, Formula]] = []
     for key in derivation:
         gradient = derivation[key]
         declaration = derivation.forward.declaration(key.partition("^")[0])
         if declaration.role == "given":
             continue
-        kind = {"learn": "parameter", "defined": "initial state"}[declaration.role]
-        left = row(
-            formula(gradient.equation.target, names),
-            "=",
-            formula(gradient.equation.value, names, gradient.equation.ranges),
-        )
-        rows.append(((left,), (shape_formula(declaration.shape),), (kind,)))
-    table = Table((("Gradient",), ("Shape",), ("Of",)), tuple(rows), ("All gradients together.",), "summary", "lll")
-    return [table] if rows else []
+        value = formula(gradient.equation.value, names, gradient.equation.ranges)
+        shape = row("in", shape_formula(declaration.shape))
+        lines.append((formula(gradient.equation.target, names), row("=", value, "quad", shape)))
+    if not lines:
+        return []
+    shown = Aligned(tuple(lines)) if len(lines) > 1 else row(*lines[0])
+    return [Paragraph(("All gradients together, each with the shape of its parameter:",)), Display(shown, "summary")]
 
 
 # The example, the kernel, the evidence -----------------------------------------------------------------------------------------------
@@ -259,24 +253,18 @@ def _worked(derivation: Derivation, example: Example) -> list[Block]:
         *_given_display(given),
     ]
     sections = (
-        ("Forward.", "Every equation with its numbers put in:", forward_lines(example)),
-        ("Backward.", "From the loss to the first step:", backward_lines(example)),
-        ("Gradients.", "Each use of a parameter is one term:", gradient_lines(example)),
+        ("Forward", "Every equation with its numbers put in:", forward_lines(example)),
+        ("Backward", "From the loss to the first step:", backward_lines(example)),
+        ("Gradients", "Each use of a parameter is one term:", [[line] for line in gradient_lines(example)]),
     )
-    for number, (title, words, lines) in enumerate(sections):
-        if lines:
-            blocks += [
-                Heading(title.removesuffix("."), 2),
-                Paragraph((words,)),
-                Display(aligned(lines), f"example-{number}"),
-            ]
+    for title, words, groups in sections:
+        if groups:
+            blocks += [Heading(title, 2), Paragraph((words,)), *(Display(aligned(group)) for group in groups)]
     return blocks
 
 
 def _given_display(given: Sequence[Inlines]) -> list[Block]:
     """The given arrays, a few on a line."""
-    from derive.handout.formula import Formula, Operator, Row, Space
-
     found: list[Block] = []
     per_line = 4
     for begin in range(0, len(given), per_line):

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 import sympy as sp
 
 from derive.calculus.explain import is_constant, recursion_cases
+from derive.calculus.order import forward_order
 from derive.calculus.slopes import with_slopes
 from derive.derivation import Derivation
-from derive.evaluate import Results, bindings, integer, run
+from derive.evaluate import Results, bindings, input_shape, inputs, integer, run
 from derive.handout.formula import Aligned, Fence, Formula, Matrix, Numeral, Operator, Row
 from derive.language import expression as ast
 from derive.language.expression import Access, Expression, substitute_indices
@@ -62,8 +64,6 @@ def _teaches(example: Example) -> bool:
 
 def _inputs(derivation: Derivation, sizes: Mapping[str, int], seed: int) -> dict[str, Any]:
     """Multiples of 0.5 between -1.5 and 1.5, never 0 in a parameter; targets are one-hot where a loss needs a distribution."""
-    from derive.evaluate import input_shape, inputs
-
     rng = np.random.default_rng(seed)
     program = derivation.forward
     targets = {
@@ -122,10 +122,8 @@ class Substituted:
         return self.left, Row((*middle, Operator("="), self.value))
 
 
-def forward_lines(example: Example) -> list[Substituted]:
-    """Every forward equation at every time, in the order in which it is computed."""
-    from derive.calculus.order import forward_order
-
+def forward_lines(example: Example) -> list[list[Substituted]]:
+    """Every forward equation at every time, in the order in which it is computed, the equations of one time together."""
     program = example.derivation.forward
     order = {name: place for place, name in enumerate(forward_order(program))}
     equations = sorted((e for e in program.equations if not e.target.subscripts), key=lambda e: order[e.target.name])
@@ -136,7 +134,13 @@ def forward_lines(example: Example) -> list[Substituted]:
             found.append(
                 (place, order[equation.target.name], _substituted(equation.target, equation.value, at, example))
             )
-    return [line for _, _, line in sorted(found, key=lambda item: item[:2])]
+    return _by_time(found)
+
+
+def _by_time(found: list[tuple[int, int, Substituted]]) -> list[list[Substituted]]:
+    """Lines in order, grouped by their time."""
+    ordered = sorted(found, key=lambda item: item[:2])
+    return [[line for _, _, line in group] for _, group in groupby(ordered, key=lambda item: item[0])]
 
 
 def _after(equation: Equation, example: Example) -> int:
@@ -153,7 +157,7 @@ def _has_index(access: Access, example: Example) -> bool:
     return any(s.name not in example.sizes for p in access.superscripts for s in sp.sympify(p).free_symbols)
 
 
-def backward_lines(example: Example) -> list[Substituted]:
+def backward_lines(example: Example) -> list[list[Substituted]]:
     """Every adjoint that has a name or stands alone, from the loss back to the first step."""
     walk = example.derivation.walk
     found: list[tuple[int, int, Substituted]] = []
@@ -170,7 +174,7 @@ def backward_lines(example: Example) -> list[Substituted]:
             for at in positions:
                 when = max(at.values(), default=10**6)
                 found.append((-when, place, _substituted(case.target, sloped, at, example)))
-    return [line for _, _, line in sorted(found, key=lambda item: item[:2])]
+    return _by_time(found)
 
 
 def gradient_lines(example: Example) -> list[Substituted]:

@@ -56,7 +56,7 @@ def split_off_recurrences(parts: Sequence[Part], arrays: Mapping[str, Array]) ->
             return not averaged(part, arrays), order
 
         numbers = sorted(numbers, key=rank)
-        last_averaged = max((number for number in numbers if averaged(parts[number], arrays)), key=rank, default=None)
+        last_averaged = next((number for number in reversed(numbers) if averaged(parts[number], arrays)), None)
         for place, number in enumerate(numbers):
             result.append(replace(parts[number], adding=place > 0, average=number == last_averaged))
     return tuple(result)

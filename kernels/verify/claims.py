@@ -59,7 +59,7 @@ class _Trial:
         probes: dict[str, Any] = {}
         for equation in self.forward.equations:
             name = equation.target.name
-            if equation.target.subscripts or name == self.derivation.system.loss:
+            if name == self.derivation.system.loss:
                 continue
             program, probe = _with_probe(program, equation)
             probes[name] = probe
@@ -298,7 +298,8 @@ def _contracted(
 def _with_probe(program: Program, equation: Equation) -> tuple[Program, str]:
     name = f"probe_{equation.target.name}"
     declaration = replace(program.declaration(equation.target.name), name=name, role="given", zero_outside=False)
-    moved = replace(equation, value=ast.Add((equation.value, Access(name, equation.target.superscripts))))
+    probe = Access(name, equation.target.superscripts, equation.target.subscripts)
+    moved = replace(equation, value=ast.Add((equation.value, probe)))
     equations = tuple(moved if e is equation else e for e in program.equations)
     return replace(program, declarations=(*program.declarations, declaration), equations=equations), name
 

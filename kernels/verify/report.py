@@ -107,9 +107,12 @@ def verify(
     """
     forward = derivation.system.program
     bound = bindings(forward, functions)
-    chosen = list(witnesses or WITNESSES)
+    chosen = list(WITNESSES if witnesses is None else witnesses)
     present = [name for name in chosen if WITNESSES[name].is_available]
-    trials = [draw(forward, seed + k, extents, bound) for k, extents in enumerate(sizes or trial_sizes(forward, seed))]
+    trials = [
+        draw(forward, seed + k, extents, bound)
+        for k, extents in enumerate(trial_sizes(forward, seed) if sizes is None else sizes)
+    ]
     wrt = list(derivation.gradients)
     stand_ins = sorted(f"{name} = {row}" for name, row in bound.items() if name not in dict(forward.functions))
     note = f" ({', '.join(stand_ins)})" if stand_ins else ""

@@ -4,16 +4,64 @@ from __future__ import annotations
 
 from derive.evidence import Evidence
 from derive.handout.blocks import (
-    AnswerKey, Block, Chain, CodeText, Display, Document, Emphasised, EvidenceTable, Exercise, Exercises, Figure, Heading,
-    Items, Listing, Note, Paragraph, Proof, Reference, Step, Table, Teacher,
-)  # fmt: skip
+    AnswerKey,
+    Block,
+    Chain,
+    CodeText,
+    Display,
+    Document,
+    Emphasised,
+    EvidenceTable,
+    Exercise,
+    Exercises,
+    Figure,
+    Heading,
+    Items,
+    Listing,
+    Note,
+    Paragraph,
+    Proof,
+    Reference,
+    Step,
+    Table,
+    Teacher,
+)
 from derive.handout.formula import (
-    Accent, Aligned, Big, Blackboard, Boxed, Cases, Emphasis, Fence, Formula, Fraction, Function, Identifier, Matrix,
-    Numeral, Operator, Prime, Row, Scaled, Scripts, Space, Underbrace, Words, formula, frac, matrix, paren, row, sub, sup,
-)  # fmt: skip
+    Accent,
+    Aligned,
+    Big,
+    Blackboard,
+    Boxed,
+    Cases,
+    Emphasis,
+    Fence,
+    Formula,
+    Fraction,
+    Function,
+    Identifier,
+    Matrix,
+    Numeral,
+    Operator,
+    Prime,
+    Row,
+    Scaled,
+    Scripts,
+    Space,
+    Underbrace,
+    Words,
+    formula,
+    frac,
+    matrix,
+    paren,
+    row,
+    sub,
+    sup,
+)
 from derive.handout.symbols import ACCENTS, BIG, GREEK, OPERATORS, ROLES, SPACES
 
-HOSTILE = r"""a<b> & "c" 'd' #1 $x$ 100% _e_ {f} ~g^ `h` \i \end{document} */ ]]> --> <script> @j [k](l) ?! | -- ; *m* = _"""
+HOSTILE = (
+    r"""a<b> & "c" 'd' #1 $x$ 100% _e_ {f} ~g^ `h` \i \end{document} */ ]]> --> <script> @j [k](l) ?! | -- ; *m* = _"""
+)
 WIDE_CHARACTERS = "naïve Łódź ŷ δᵀ Σ ⊙ “quoted” – 😀 漢 \x07 \u202e \ue000"
 X, Y = Identifier("x"), Identifier("y")
 
@@ -39,8 +87,23 @@ NODES: dict[str, Formula] = {
     "scripts of fraction": sup(paren(frac("a", "b"), grow=True), row("T", "-", "k")),
     "accents": row(*(Accent(name, base) for name in ACCENTS for base in (X, row("x", "+", "y")))),
     "fraction": Fraction(row("partial", "ell"), row("partial", sub("U", ("i", "j")))),
-    "fences": row(*(Fence(left, row("x", ",", "y"), right, grow) for grow in (False, True) for left, right in
-                    (("(", ")"), ("[", "]"), ("{", "}"), ("|", "|"), ("||", "||"), ("⟨", "⟩"), ("⌊", "⌋"), ("⌈", "⌉"), ("[", ")")))),
+    "fences": row(
+        *(
+            Fence(left, row("x", ",", "y"), right, grow)
+            for grow in (False, True)
+            for left, right in (
+                ("(", ")"),
+                ("[", "]"),
+                ("{", "}"),
+                ("|", "|"),
+                ("||", "||"),
+                ("⟨", "⟩"),
+                ("⌊", "⌋"),
+                ("⌈", "⌉"),
+                ("[", ")"),
+            )
+        )
+    ),
     "fence half": row(Fence("(", row("a", "+"), ""), Fence("", row("b"), ")", True)),
     "evaluated at": Scripts(Fence("", frac("f", "x"), "|", True), row("x", "=", 0)),
     "underbrace": Underbrace(row("J", "U"), row("T", "-", "k", Words(" factors, newest first"))),
@@ -57,20 +120,24 @@ NODES: dict[str, Formula] = {
     "emphasis": row(*(Emphasis(role, sup("x", "t")) for role in ROLES)),
     "emphasis tall": Emphasis("upstream", row(Big("sum", formula("t")), frac("a", "b"))),
     "blackboard": row(*(Blackboard(letter) for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ")),
-    "prime": row(Prime(Identifier("f")), paren("x"), Prime(Identifier("g"), 2), Prime(paren("a", "b"), 3), Prime(sub("f", 1))),
+    "prime": row(
+        Prime(Identifier("f")), paren("x"), Prime(Identifier("g"), 2), Prime(paren("a", "b"), 3), Prime(sub("f", 1))
+    ),
     "prime word": row(Prime(Identifier("loss")), Prime(Function("tanh")), Prime(row("a", "b")), Prime(Words("w"))),
     "boxed": Boxed(row("x", "=", frac("a", "b"))),
     "scaled": Scaled(row("x", "+", "y"), 0.75),
-}  # fmt: skip
+}
 
 GOOD = Evidence("gradient of U", "autodiff", 2e-16, 1e-10, (("T", 5), ("n", 3)), 8, 7)
 DIFFERENCES = Evidence("gradient of U", "finite differences", 4e-9, 1e-6, (("T", 5),), 8, 7)
 EXACT = Evidence("gradient of W", "exact arithmetic", 0.0, 0.0)
 BAD = Evidence("gradient of U", "autodiff", 2e-3, 1e-10)
 NAN = Evidence("gradient of U", "autodiff", float("nan"), 1e-10)
-SVG = ('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 20" width="80" height="40"><rect x="1" y="1" width="9" '
-       'height="9" fill="none" stroke="#333"/><circle cx="20" cy="6" r="4" fill="#0b57a4"/><line x1="2" y1="15" x2="30" '
-       'y2="15" stroke="black" stroke-dasharray="2 1"/><text x="5" y="19" font-size="4">δ &amp; x</text></svg>')  # fmt: skip
+SVG = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 20" width="80" height="40"><rect x="1" y="1" width="9" '
+    'height="9" fill="none" stroke="#333"/><circle cx="20" cy="6" r="4" fill="#0b57a4"/><line x1="2" y1="15" x2="30" '
+    'y2="15" stroke="black" stroke-dasharray="2 1"/><text x="5" y="19" font-size="4">δ &amp; x</text></svg>'
+)
 WAVE = row("x", "=", sup("y", 2))
 TEXT: tuple = ("Plain, ", WAVE, "; ", Emphasised("italic"), " (", CodeText("a['b'] += `c`"), ").")
 
@@ -78,19 +145,25 @@ BLOCKS: dict[str, Block] = {
     "heading": Heading("A & B < C"),
     "heading below": Heading("Second level", 2, "second"),
     "paragraph": Paragraph(TEXT),
-    "paragraph hostile": Paragraph((HOSTILE, WAVE, ". ", WIDE_CHARACTERS, Emphasised(HOSTILE), CodeText(HOSTILE), "\n- x")),
+    "paragraph hostile": Paragraph(
+        (HOSTILE, WAVE, ". ", WIDE_CHARACTERS, Emphasised(HOSTILE), CodeText(HOSTILE), "\n- x")
+    ),
     "paragraph like a list": Paragraph(("1. not a list",)),
     "paragraph leading": Paragraph(("as follows, see ", Reference("shown"), ":")),
     "display": Display(WAVE),
     "display numbered": Display(Aligned(((X, row("=", "y")), (Y, row("=", "z")))), "shown"),
-    "step": Step(("Do ", X), WAVE, TEXT, (GOOD, DIFFERENCES), (Paragraph(("inner words",)), Display(WAVE, "inner")), "step"),
+    "step": Step(
+        ("Do ", X), WAVE, TEXT, (GOOD, DIFFERENCES), (Paragraph(("inner words",)), Display(WAVE, "inner")), "step"
+    ),
     "step bare": Step(("Nothing said",), WAVE, ()),
     "chain": Chain(X, (("=", Y, TEXT), ("<=", frac("a", "b"), ("as ", Reference("chain.1"))), (">=", X, ())), "chain"),
     "chain stacked": Chain(row("x", "+", "y"), (("=", row(*["a", "+"] * 25, "b"), TEXT), ("=", Y, ("done",)))),
     "table": Table((("A",), ("B & C",)), (((X,), ("1 | 2",)), (("",), (CodeText("a|b"),))), TEXT, "table", "lr"),
     "table wide": Table((("A",), ("B",)), ((("word " * 30,), ("word " * 30,)),), ("Wide",)),
     "table empty": Table((("A",),), (), ("Nothing",)),
-    "listing": Listing('def δ(x):\n\treturn "ŷ ≈ é²" # Σ ⊙ ᵀ ᵗ⁻¹ 😀\n\\end{source} ``` </code> #"', "python", TEXT, "code", True),
+    "listing": Listing(
+        'def δ(x):\n\treturn "ŷ ≈ é²" # Σ ⊙ ᵀ ᵗ⁻¹ 😀\n\\end{source} ``` </code> #"', "python", TEXT, "code", True
+    ),
     "listing plain": Listing("no such language\n\\end{lstlisting}", "klingon"),
     "figure": Figure(SVG, TEXT, 'A box & a "disc"', "drawing"),
     "note": Note("Common mistake", TEXT),
@@ -99,15 +172,22 @@ BLOCKS: dict[str, Block] = {
     "proof": Proof((Paragraph(("Clear",)),)),
     "proof ending in a chain": Proof((Display(WAVE), Chain(X, (("=", Y, ("why",)),)))),
     "proof with a step": Proof((Step(("Inside",), WAVE, (), (), (Paragraph(("hidden",)),)),)),
-    "exercises": Exercises((
-        Exercise((Paragraph(("Show it.",)), Display(WAVE, "asked")), (Paragraph(("SECRETWORD",)), Display(WAVE, "told")), 2, "first"),
-        Exercise((Display(WAVE),), (Display(row("s", "=", Identifier("SECRETWORD"))),)),
-        Exercise((Paragraph(("No answer is known.",)),), (), 1),
-    )),
+    "exercises": Exercises(
+        (
+            Exercise(
+                (Paragraph(("Show it.",)), Display(WAVE, "asked")),
+                (Paragraph(("SECRETWORD",)), Display(WAVE, "told")),
+                2,
+                "first",
+            ),
+            Exercise((Display(WAVE),), (Display(row("s", "=", Identifier("SECRETWORD"))),)),
+            Exercise((Paragraph(("No answer is known.",)),), (), 1),
+        )
+    ),
     "answer key": AnswerKey(((1, (Paragraph(("SECRETWORD",)),)),)),
     "evidence table": EvidenceTable((GOOD, DIFFERENCES, EXACT), ("What was checked.",), "evidence"),
     "teacher": Teacher((Paragraph(("SECRETWORD for the teacher",)), Display(WAVE, "taught"))),
-}  # fmt: skip
+}
 
 SHOWN = BLOCKS["display numbered"]
 
@@ -115,13 +195,24 @@ SHOWN = BLOCKS["display numbered"]
 def alone(block: Block) -> Document:
     """A document with that block, and what its references name."""
     others = () if block is SHOWN else (SHOWN,)
-    return Document("Sample", (Heading("One"), *others, block) if not isinstance(block, Heading) else (Heading("One"), block, *others))
+    return Document(
+        "Sample",
+        (Heading("One"), *others, block) if not isinstance(block, Heading) else (Heading("One"), block, *others),
+    )
 
 
 EVERYTHING = Document(
-    HOSTILE, tuple(BLOCKS.values()), HOSTILE + WIDE_CHARACTERS, HOSTILE, HOSTILE, 7,
-)  # fmt: skip
-FORMULAS = Document("Formulas", (
-    *(Display(node) for node in NODES.values()),
-    *(Paragraph(("Inline ", node, "; (next). ")) for node in NODES.values()),
-))  # fmt: skip
+    HOSTILE,
+    tuple(block for block in BLOCKS.values() if not isinstance(block, AnswerKey)),
+    HOSTILE + WIDE_CHARACTERS,
+    HOSTILE,
+    HOSTILE,
+    7,
+)
+FORMULAS = Document(
+    "Formulas",
+    (
+        *(Display(node) for node in NODES.values()),
+        *(Paragraph(("Inline ", node, "; (next). ")) for node in NODES.values()),
+    ),
+)

@@ -1,4 +1,4 @@
-"""Every block in every format, and what a handout promises: the same bytes, no answers for students, no failed check."""
+"""Every block in every format, and what a handout promises: the same bytes, no answers for students."""
 
 from __future__ import annotations
 
@@ -20,20 +20,47 @@ from derive.handout.blocks import (
     BLOCKS as BLOCK_CLASSES,
 )
 from derive.handout.blocks import (
-    Chain, CodeText, Display, Document, DocumentError, EvidenceTable, Exercise, Exercises, Figure, Heading, Listing,
-    Paragraph, Proof, Reference, Step, Table,
-)  # fmt: skip
+    Block,
+    Chain,
+    CodeText,
+    Display,
+    Document,
+    DocumentError,
+    Edition,
+    EvidenceTable,
+    Exercise,
+    Exercises,
+    Figure,
+    Heading,
+    Listing,
+    Paragraph,
+    Proof,
+    Reference,
+    Step,
+    Table,
+)
 from derive.handout.editions import edition, prepared
 from derive.handout.formula import row
 from derive.handout.numbering import badge, numbered
 from derive.handout.writers import WRITERS, write
 from tests.derive.handout.elman import ELMAN
 from tests.derive.handout.samples import (
-    BAD, BLOCKS, DIFFERENCES, EVERYTHING, FORMULAS, GOOD, HOSTILE, NAN, SVG, WAVE, X, alone,
-)  # fmt: skip
+    BAD,
+    BLOCKS,
+    DIFFERENCES,
+    EVERYTHING,
+    FORMULAS,
+    GOOD,
+    HOSTILE,
+    NAN,
+    SVG,
+    WAVE,
+    X,
+    alone,
+)
 from tests.derive.handout.test_formula import balanced
 
-VOID = frozenset("meta br hr img link mspace".split())
+VOID = frozenset(["meta", "br", "hr", "img", "link", "mspace"])
 TEXTS = {name: writer for name, writer in WRITERS.items() if name != "pdf"}
 
 
@@ -80,7 +107,7 @@ def test_every_block_has_a_sample() -> None:
 
 @pytest.mark.parametrize("which", ["student", "teacher"])
 @pytest.mark.parametrize("sample", BLOCKS)
-def test_every_block_is_written_in_every_format(sample: str, which) -> None:
+def test_every_block_is_written_in_every_format(sample: str, which: Edition) -> None:
     document = edition(alone(BLOCKS[sample]), which)
     if sample == "paragraph leading" or "Reference" not in repr(BLOCKS[sample]):
         assert WRITERS["pdf"](document).startswith(b"%PDF-1.7")
@@ -98,7 +125,7 @@ def latex_body(content: bytes) -> str:
 
 @pytest.mark.parametrize("which", ["student", "teacher"])
 @pytest.mark.parametrize("name", WRITERS)
-def test_everything_at_once_is_written(name: str, which) -> None:
+def test_everything_at_once_is_written(name: str, which: Edition) -> None:
     for document in (EVERYTHING, FORMULAS, ELMAN):
         assert len(WRITERS[name](edition(document, which))) > 1000
 
@@ -119,7 +146,7 @@ def test_hostile_text_survives() -> None:
     document = Document(HOSTILE, (Paragraph((HOSTILE,)), Paragraph((CodeText(HOSTILE),))))
     assert page(WRITERS["html"](document)).text.count(HOSTILE) == 4  # head, title, text, code
     markdown = WRITERS["md"](document).decode()
-    unescaped = re.sub(r"\\([^\w\s])", r"\1", markdown.split("\n\n")[1])
+    unescaped = re.sub(r"\\([^a-zA-Z0-9\s])", r"\1", markdown.split("\n\n")[1])
     assert unescaped.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&") == HOSTILE
     assert f"``{HOSTILE}``" in markdown
     assert json.loads(WRITERS["ipynb"](document))["metadata"]["title"] == HOSTILE
@@ -157,7 +184,7 @@ def test_details_are_for_the_page_and_for_teachers() -> None:
 
 
 @pytest.mark.parametrize("which", ["student", "teacher"])
-def test_an_edition_of_an_edition_is_the_same(which) -> None:
+def test_an_edition_of_an_edition_is_the_same(which: Edition) -> None:
     once = edition(EVERYTHING, which)
     assert edition(once, which) == once
 
@@ -186,18 +213,25 @@ def test_two_processes_write_the_same_bytes() -> None:
     )
     root = str(Path(__file__).parents[3])
     outputs = [
-        subprocess.run([sys.executable, "-c", program], env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": root},
-                       capture_output=True, text=True, check=True, cwd=root).stdout
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": root},
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=root,
+        ).stdout
         for seed in ("1", "2")
-    ]  # fmt: skip
+    ]
     assert outputs[0] == outputs[1]
     assert outputs[0].strip() == str([hashlib.sha256(writer(ELMAN)).hexdigest() for writer in WRITERS.values()])
 
 
 def test_importing_the_writers_imports_nothing_heavy() -> None:
     program = "import sys, derive.handout.writers\nprint([m for m in ('typst', 'pygments', 'sympy', 'numpy') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True,
-                          cwd=Path(__file__).parents[3])  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3]
+    )
     assert done.stdout.strip() == "[]"
 
 
@@ -226,28 +260,44 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", WRITERS)
-@pytest.mark.parametrize(("blocks", "message"), [
-    ((Paragraph((Reference("nowhere"),)),), "'nowhere', which no block"),
-    ((Display(WAVE, "twice"), Heading("H", 1, "twice")), "two blocks have the id 'twice'"),
-    ((Display(WAVE, "a b"),), "an id is a letter"),
-    ((Step(("Bad step",), WAVE, (), (GOOD, BAD)),), "step 'Bad step': gradient of U: autodiff disagrees, error 0.002"),
-    ((Step(("Bad step",), WAVE, (), (NAN,)),), "autodiff disagrees, error nan"),
-    ((Step(("Out",), WAVE, (), (), (Step(("In",), WAVE, (), (BAD,)),)),), "step 'In'"),
-    ((Step(("Bad bound",), WAVE, (), (replace(BAD, error=2e-3, tolerance=1.9e-3),)),), "above the tolerance 0.0019"),
-    ((EvidenceTable((BAD,), ()),), "the evidence table: gradient of U"),
-    ((Proof((Exercises((Exercise(()),)),)),), "exercises stand in the main text"),
-])  # fmt: skip
-def test_a_document_with_a_mistake_is_refused(name: str, blocks, message: str) -> None:
+@pytest.mark.parametrize(
+    "blocks,message",
+    [
+        ((Paragraph((Reference("nowhere"),)),), "'nowhere', which no block"),
+        ((Display(WAVE, "twice"), Heading("H", 1, "twice")), "two blocks have the id 'twice'"),
+        ((Display(WAVE, "a b"),), "an id is a letter"),
+        (
+            (Step(("Bad step",), WAVE, (), (GOOD, BAD)),),
+            "step 'Bad step': gradient of U: autodiff disagrees, error 0.002",
+        ),
+        ((Step(("Bad step",), WAVE, (), (NAN,)),), "autodiff disagrees, error nan"),
+        ((Step(("Out",), WAVE, (), (), (Step(("In",), WAVE, (), (BAD,)),)),), "step 'In'"),
+        (
+            (Step(("Bad bound",), WAVE, (), (replace(BAD, error=2e-3, tolerance=1.9e-3),)),),
+            "above the tolerance 0.0019",
+        ),
+        ((EvidenceTable((BAD,), ()),), "the evidence table: gradient of U"),
+        ((Proof((Exercises((Exercise(()),)),)),), "exercises stand in the main text"),
+    ],
+)
+def test_a_document_with_a_mistake_is_refused(name: str, blocks: tuple[Block, ...], message: str) -> None:
     if name == "html" or "details" not in message:
         with pytest.raises(DocumentError, match=re.escape(message)):
             WRITERS[name](edition(Document("T", blocks), "teacher"))
 
 
-@pytest.mark.parametrize("svg", [
-    "<svg", "<p/>", SVG.replace("<rect", "<script>1</script><rect"), SVG.replace("<rect", "<rect onload='x()'"),
-    SVG.replace("<rect", "<rect style='fill:url(http://x)'"), SVG.replace("<rect", "<use href='http://x'/><rect"),
-    "<!DOCTYPE svg [<!ENTITY a 'b'>]>" + SVG,
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "svg",
+    [
+        "<svg",
+        "<p/>",
+        SVG.replace("<rect", "<script>1</script><rect"),
+        SVG.replace("<rect", "<rect onload='x()'"),
+        SVG.replace("<rect", "<rect style='fill:url(http://x)'"),
+        SVG.replace("<rect", "<use href='http://x'/><rect"),
+        "<!DOCTYPE svg [<!ENTITY a 'b'>]>" + SVG,
+    ],
+)
 def test_a_drawing_holds_only_a_picture(svg: str) -> None:
     for name in WRITERS:
         with pytest.raises(DocumentError, match="SVG"):
@@ -275,10 +325,17 @@ def test_one_block_used_twice_is_numbered_twice() -> None:
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
-@pytest.mark.parametrize("document", [ELMAN, edition(EVERYTHING, "teacher"), FORMULAS], ids=["elman", "everything", "formulas"])
+@pytest.mark.parametrize(
+    "document", [ELMAN, edition(EVERYTHING, "teacher"), FORMULAS], ids=["elman", "everything", "formulas"]
+)
 def test_pdflatex_compiles_without_errors_or_overfull_boxes(document: Document, tmp_path: Path) -> None:
     (tmp_path / "x.tex").write_bytes(WRITERS["tex"](document))
-    done = subprocess.run(["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "x.tex"], cwd=tmp_path, capture_output=True)
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "x.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+    )
     log = (tmp_path / "x.log").read_text(errors="replace")
     assert done.returncode == 0, log[-3000:]
     overfull = re.findall(r"Overfull \\hbox \(([\d.]+)pt", log)
