@@ -33,6 +33,7 @@ def derivation_data(derivation: Derivation, wrt: str | None = None) -> dict[str,
         "title": system.title,
         "sources": list(system.sources),
         "conventions": dict(system.conventions),
+        "functions": dict(system.program.functions),
         "sizes": [
             {"name": size.name, "description": dict(system.size_descriptions).get(size.name, "")}
             for size in system.program.sizes

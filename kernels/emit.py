@@ -170,7 +170,7 @@ class _Printer:
             yield from self.statement(statement, depth, last)
 
     def text(self, number: int) -> str:
-        return f"({number})  {self.texts[number]}" if number in self.texts else f"({number})"
+        return f"{label(number)}  {self.texts[number]}" if number in self.texts else label(number)
 
     def statement(self, statement: Statement, depth: int, last: int | None) -> Iterable[str]:
         pad = INDENT * depth
@@ -220,6 +220,16 @@ class _Printer:
         letters = [own, *INDEX_LETTERS] if own.isidentifier() and not own.startswith("_") else INDEX_LETTERS
         numbered = (f"{INDEX_LETTERS[0]}{n}" for n in range(1, 1000))
         return next(name for name in (*letters, *numbered) if name not in taken and not keyword.iskeyword(name))
+
+
+def label(number: int) -> str:
+    """How an equation is called in comments: by its number, or as a start."""
+    return f"({number})" if number > 0 else "start"
+
+
+def numbers(statements: Iterable[Statement]) -> set[int]:
+    """The numbers of the equations that the statements compute."""
+    return set().union(*map(equation_numbers, statements))
 
 
 def equation_numbers(statement: Statement) -> set[int]:

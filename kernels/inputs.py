@@ -19,7 +19,10 @@ BATCH = "the batch"
 
 @dataclass(frozen=True)
 class Expected:
-    """One array of the definition: its shape without a batch, superscripts first; ``optional`` ones have a default."""
+    """One array of the definition: its shape without a batch, superscripts first; ``optional`` ones have a default.
+
+    A size is an optional input too, for definitions with a size that no shape tells.
+    """
 
     key: str
     role: str
@@ -59,7 +62,7 @@ def expected(program: Program) -> dict[str, Expected]:
             if sp.sympify(step) == span.index
         )
         found[start.key] = Expected(start.key, "start", (*steps, *state.shape), start.value is not None)
-    return found
+    return found | {size.name: Expected(size.name, "size", (), optional=True) for size in program.sizes}
 
 
 def spelled(key: str, table: Mapping[str, Expected]) -> str:
@@ -74,18 +77,23 @@ def checked(
 ) -> Checked:
     """The caller's arrays, or the error that says what is wrong with them."""
     arrays: dict[str, Array] = {}
-    for given, roles, kind in ((parameters, ("learn",), "parameter"), (inputs, ("given", "start"), "input")):
+    told: dict[sp.Symbol, tuple[int, str]] = {}
+    symbols = {symbol.name: symbol for item in table.values() for extent in item.shape for symbol in extent.free_symbols}
+    for given, roles, kind in ((parameters, ("learn",), "parameter"), (inputs, ("given", "start", "size"), "input")):
         for key, value in given.items():
             name = spelled(key, table)
             if name not in table or table[name].role not in roles:
                 raise UnknownArray(unknown(key, kind, roles, table))
-            arrays[name] = numbers(name, value, dtype)
+            if table[name].role == "size":
+                told[symbols.get(name, sp.Symbol(name))] = whole(name, value), "the inputs"
+            else:
+                arrays[name] = numbers(name, value, dtype)
     for key, item in table.items():
         if key not in arrays and not item.optional:
             where = "parameters" if item.role == "learn" else "inputs"
             raise MissingArray(f"{key} is missing from the {where}; the definition says it is {item.written}")
     batched, batch = batch_of(table, arrays)
-    sizes = solved(table, arrays, batched)
+    sizes = solved(table, arrays, batched, told)
     for key, array in arrays.items():
         if array.size == 0:
             axis = array.shape.index(0)
@@ -97,7 +105,7 @@ def checked(
 
 def unknown(key: str, kind: str, roles: Sequence[str], table: Mapping[str, Expected]) -> str:
     """There is no such array; the nearest name, or where it belongs, is the repair."""
-    known = [name for name, item in table.items() if item.role in roles]
+    known = [name for name, item in table.items() if item.role in roles and item.role != "size"]
     if spelled(key, table) in table:
         other = "parameters, the first argument" if kind == "input" else "inputs, the second argument"
         return f"{key} belongs to the {other}"
@@ -124,6 +132,15 @@ def numbers(key: str, value: Any, dtype: np.dtype[Any]) -> Array:
             f'say {key}.astype("{dtype}"), or compile with dtype="{array.dtype}"'
         )
     raise WrongType(f"{key} has dtype {array.dtype}; a kernel takes real numbers ({dtype})")
+
+
+def whole(key: str, value: Any) -> int:
+    """``value`` as a size, a positive integer."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise WrongType(f"{key} is a size, a whole number; got {value!r}")
+    if value < 1:
+        raise EmptyAxis(f"{key} is {value}, but must be at least 1")
+    return int(value)
 
 
 def batch_of(table: Mapping[str, Expected], arrays: Mapping[str, Array]) -> tuple[frozenset[str], int | None]:
@@ -158,9 +175,14 @@ def batch_of(table: Mapping[str, Expected], arrays: Mapping[str, Array]) -> tupl
     return frozenset(batched), lengths[0][1] if lengths else None
 
 
-def solved(table: Mapping[str, Expected], arrays: Mapping[str, Array], batched: frozenset[str]) -> dict[str, int]:
-    """Every size, from the shapes; all shapes agree with it."""
-    known: dict[sp.Symbol, tuple[int, str]] = {}
+def solved(
+    table: Mapping[str, Expected],
+    arrays: Mapping[str, Array],
+    batched: frozenset[str],
+    told: Mapping[sp.Symbol, tuple[int, str]],
+) -> dict[str, int]:
+    """Every size, from the shapes and from what was told; all shapes agree with it."""
+    known = dict(told)
     pairs = [
         (key, extent, length)
         for key, array in arrays.items()

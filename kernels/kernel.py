@@ -44,6 +44,7 @@ class Question:
     learnt: tuple[str, ...]
     given: tuple[str, ...]
     starts: tuple[str, ...]
+    sizes: tuple[str, ...]
     results: tuple[Result, ...]
     dtypes: list[np.dtype[Any]]
     shapes: dict[object, Prepared] = field(default_factory=dict)
@@ -124,6 +125,7 @@ class Kernel:
             kind,
             keys,
             system.title,
+            texts(self.derivation, program),
             re.sub(r"\W+", "_", system.name or system.title).strip("_").lower() or "kernel",
             self.dtype,
             self.jit,
@@ -132,7 +134,9 @@ class Kernel:
         roles = {role: tuple(n for n in names if self.table[n].role == role) for role in ("learn", "given", "start")}
         results = tuple(Result(key, known[key], program.declaration(known[key].name).superscripts) for key in keys)
         dtypes = [np.dtype(self.dtype)] * (len(roles["learn"]) + len(roles["given"]))
-        return Question(made, roles["learn"], roles["given"], roles["start"], results, dtypes)
+        shapes = {symbol for item in self.table.values() if not item.optional for e in item.shape for symbol in e.free_symbols}
+        untold = tuple(size.name for size in made.sizes if size not in shapes)
+        return Question(made, roles["learn"], roles["given"], roles["start"], untold, results, dtypes)
 
     def answer(
         self, question: Question, parameters: Mapping[str, Any], inputs: Mapping[str, Any]
@@ -151,6 +155,8 @@ class Kernel:
                 else:
                     shapes.append(start.shape)
                     known = known and start.dtype == self.dtype
+            for key in question.sizes:
+                shapes.append(inputs.get(key))
             shapes.append(len(parameters))
             shapes.append(len(inputs))
             found = question.shapes.get(tuple(shapes)) if known else None
@@ -165,7 +171,8 @@ class Kernel:
     ) -> tuple[Prepared, list[Any]]:
         given = checked(self.table, parameters, inputs, np.dtype(self.dtype))
         arrays = [given.arrays.get(argument.name) for argument in question.variant.inputs]
-        shapes = (*(None if a is None else a.shape for a in arrays), len(parameters), len(inputs))
+        told = (inputs.get(key) for key in question.sizes)
+        shapes = (*(None if a is None else a.shape for a in arrays), *told, len(parameters), len(inputs))
         found = question.shapes.get(shapes)
         if found is None:
             found = question.shapes[shapes] = prepared(question.variant, given, question.results, self.dtype)
@@ -193,6 +200,16 @@ class Kernel:
 
 
 DEFAULT = ("default",)
+
+
+def texts(derivation: AbstractDerivation, program: Program) -> dict[int, str]:
+    """Every equation as a line of text by its number; starts have -1, -2 …"""
+    from derive.handout.plain import plain
+    from derive.notation import names_of, start_formula, text
+
+    names = getattr(derivation, "names", None) or names_of(derivation.system)
+    found = {number: text(equation, names) for number, equation in enumerate(program.equations, 1)}
+    return found | {-number: plain(start_formula(start, program, names)) for number, start in enumerate(program.starts, 1)}
 
 
 def defined(program: Program) -> dict[str, Access]:

@@ -11,6 +11,7 @@ import sympy as sp
 
 from derive.language.expression import Access, Integer
 from derive.language.system import Range
+from kernels.errors import MissingArray
 from kernels.inputs import Array, Checked
 from kernels.product import aligned, panel_shape
 from kernels.schedule.plan import BATCH_SIZE
@@ -45,6 +46,9 @@ def prepared(variant: Variant, given: Checked, results: Sequence[Result], dtype:
     """Everything about a call that its shapes decide."""
     batch = given.batch or 1
     values = {**given.sizes, BATCH_SIZE.name: batch}
+    for size in variant.sizes:
+        if size.name not in values:
+            raise MissingArray(f'no shape tells the size {size}; give it among the inputs, as in {{"{size}": 5}}')
     flags = (int(key in given.arrays) for key in variant.flags)
     integers = (*(given.sizes[size.name] for size in variant.sizes), batch, *flags)
     changes = []

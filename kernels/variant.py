@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,7 @@ def variant(
     kind: str,
     keys: Sequence[str],
     title: str,
+    texts: Mapping[int, str],
     stem: str,
     dtype: str,
     jit: bool,
@@ -71,8 +72,6 @@ def variant(
     """The function that makes the loss and ``outputs``."""
     averaged = kind == "gradients"
     plan = planned(program, [Access(loss), *outputs], adjoints, averaged)
-    texts: dict[int, str] = {}
-    header = title
     sentence = SENTENCES[kind].format(keys=", ".join(keys))
     kinds = {item.name: item.role for item in program.declarations}
     starts = [start for start in program.starts if start.key in plan.arrays]
@@ -88,7 +87,7 @@ def variant(
     arguments = [size.name for size in sizes] + ["batch", *flags]
     arguments += [names[name] for name in (*inputs, *room, *plan.panels, *wanted)]
     function = emit.Function("kernel", sentence, tuple(arguments), lines, f"mean({names[loss]})")
-    text = emit.source(function, header, dtype)
+    text = emit.source(function, header(title, texts, emit.numbers(plan.statements)), dtype)
     path = cache.stored(text, stem)
     made = cache.loaded(path).kernel
     if jit:
@@ -101,6 +100,12 @@ def variant(
         tuple(Argument(name, extents(plan.arrays[name])) for name in wanted),
         plan.arrays, made,
     )  # fmt: skip
+
+
+def header(title: str, texts: Mapping[int, str], numbers: Collection[int]) -> str:
+    """What the module says it computes: the title, and the equations that it carries out."""
+    equations = [f"    {emit.label(number)}  {text}" for number, text in sorted(texts.items()) if number in numbers]
+    return "\n".join([title, "", *equations]) if equations else title
 
 
 def compiled(function: Callable[..., Any], dtype: str, integers: int, plan: Plan, names: Sequence[str]) -> Callable[..., Any]:

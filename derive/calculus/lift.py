@@ -64,7 +64,7 @@ def lift(term: Term, free: Mapping[sp.Symbol, Integer], scope: Scope) -> Express
 
 def in_indices(term: Term, scope: Scope) -> Expression:
     """The term as a scalar expression in entries: Σ_k Σ_a w[k,c,a] … with its conditions."""
-    body: Expression = _Elementwise((), frozenset(), {}, scope).product(term.factors)
+    body: Expression = _Elementwise((), frozenset(), {}, scope, entrywise=True).product(term.factors)
     if term.conditions:
         body = ast.Guard(term.conditions, body)
     for bound in reversed(term.bounds):
@@ -213,6 +213,8 @@ class _Elementwise:
     tensor: frozenset[sp.Symbol]
     extents: Mapping[sp.Symbol, Integer]
     scope: Scope
+    entrywise: bool = False
+    """Sums stay sums over indices, even where they have a matrix form."""
 
     def expression(self, value: sp.Expr) -> Expression:
         match value:
@@ -243,6 +245,11 @@ class _Elementwise:
 
     def product(self, factors: Sequence[sp.Expr]) -> Expression:
         """Numbers first, then scalars, then arrays multiplied entry by entry; negative powers below a fraction bar."""
+        deltas = [factor for factor in factors if isinstance(factor, sp.KroneckerDelta)]
+        if deltas and not self.axes:
+            rest = [factor for factor in factors if factor not in deltas]
+            conditions = tuple(ast.Within(delta.args[0], delta.args[1], delta.args[1]) for delta in deltas)
+            return ast.Guard(conditions, self.product(rest))
         above, below = [], []
         for factor in factors:
             base, power = factor.as_base_exp()
@@ -262,7 +269,7 @@ class _Elementwise:
         coefficient = sp.Mul(*numbers)
         leading: list[Expression] = [] if coefficient == 1 else [self.expression(coefficient)]
         body = ast.Hadamard(tuple(arrays)) if len(arrays) > 1 else arrays[0] if arrays else None
-        parts = (*leading, *sorted(scalars, key=slopes_first), *([body] if body is not None else []))
+        parts = (*leading, *sorted(scalars, key=_by_subscripts if self.entrywise else slopes_first), *([body] if body is not None else []))
         return parts[0] if len(parts) == 1 else ast.Product(parts) if parts else ast.ONE
 
     def _has_axes(self, value: sp.Expr) -> bool:
@@ -273,7 +280,7 @@ class _Elementwise:
 
         def position(term: sp.Expr) -> tuple[bool, int, str]:
             places = [order[entry.name] for entry in _entries(term, self.scope)]
-            return bool(term.could_extract_minus_sign()), -max(places, default=len(order)), str(term)
+            return bool(term.could_extract_minus_sign()), min(places, default=-1), str(term)
 
         return sorted(terms, key=position)
 
@@ -289,6 +296,9 @@ class _Elementwise:
 
     def _sum(self, value: sp.Sum) -> Expression:
         terms = expanded(value)
+        if self.entrywise:
+            entries = [in_indices(term, self.scope) for term in terms]
+            return entries[0] if len(entries) == 1 else ast.Add(tuple(entries))
         axes = tuple(axis for axis in self.axes if value.has(axis))
         if axes not in ((), self.axes):
             raise NotAMatrix
@@ -315,6 +325,16 @@ class _Elementwise:
         if name is None:
             raise NotAMatrix
         return ast.Apply(name, self.expression(argument), value.func.order)
+
+
+def _by_subscripts(expression: Expression) -> tuple[int, str, int]:
+    """The order of entries in a product: slopes, entries of matrices, then U_ij's neighbours in the order of their letters."""
+    if isinstance(expression, ast.Apply) and expression.order > 0:
+        return 1, "", 0
+    if not isinstance(expression, Access):
+        return 4, repr(expression), 0
+    letters = "".join(str(position) for position in expression.subscripts)
+    return 2 if len(expression.subscripts) > 1 else 3, letters, slopes_first(expression)[0]
 
 
 def slopes_first(expression: Expression) -> tuple[int, str]:

@@ -228,6 +228,7 @@ def _matrix(node: Matrix, script: bool) -> str:
             classes = f' class="{" ".join(marks)}"' if marks else ""
             lines += f"<mtd{classes}>{_print(cell, script)}</mtd>"
         lines += "</mtr>"
-    opening = _delimiter(LEFT[node.delimiter].character, "prefix", True)
-    closing = _delimiter(RIGHT[CLOSING[node.delimiter]].character, "postfix", True)
+    stretch = len(node.rows) > 1 or any(_is_tall(cell) for cell in node.rows[0])
+    opening = _delimiter(LEFT[node.delimiter].character, "prefix", stretch)
+    closing = _delimiter(RIGHT[CLOSING[node.delimiter]].character, "postfix", stretch)
     return f'<mrow>{opening}<mtable class="matrix">{lines}</mtable>{closing}</mrow>'

@@ -9,8 +9,8 @@ from lark import Token
 
 from derive.language.context import Context, Reader, Reading, Rule, made, subscripts_of
 from derive.language.errors import BadSyntax, RangeError, ShapeMismatch
-from derive.language.expression import Access, Derivative, Expression, Identity, Integer, Number, walk
-from derive.language.reading import Node, subtrees, word
+from derive.language.expression import Access, Derivative, Expression, Identity, Integer, Number, Vectorised, walk
+from derive.language.reading import Node, first, subtrees, word
 from derive.language.shapes import SCALAR, combine, describe
 from derive.language.whole import bare_name, exponents, number, size_value, whole
 
@@ -159,19 +159,24 @@ def _derivative(node: Node, context: Context, read: Reader) -> Reading:
     if not context.is_answer:
         repair = "Write the model; its derivatives are derived."
         raise BadSyntax("A definition does not contain derivatives.", context.place(node), repair)
-    found: list[Access] = []
-    for quantity in subtrees(node):
-        above = tuple(part for exponent in subtrees(quantity) for part in exponents(exponent))
-        access = array_access(Parts(word(quantity), above), quantity, context)
-        if access is None:
-            raise context.unknown(str(word(quantity)), quantity)
-        found.append(access)
-    of, wrt = found
-    return made(
-        Derivative(of, wrt, span=context.place(node)),
-        [combine(of, [], context.arrays), combine(wrt, [], context.arrays)],
-        context,
-    )
+    of, wrt = subtrees(node)
+    if of.data == "vectorised":
+        raise BadSyntax("vec stands below.", context.place(of), "Write ∂loss/∂vec(W).")
+    top, bottom = _quantity(of, context), _quantity(first(wrt) if wrt.data == "vectorised" else wrt, context)
+    shapes = [combine(part, [], context.arrays) for part in (top, bottom)]
+    if wrt.data == "vectorised":
+        bottom = Vectorised(bottom, span=context.place(wrt))
+        shapes[1] = combine(bottom, shapes[1:], context.arrays)
+    return made(Derivative(top, bottom, span=context.place(node)), shapes, context)
+
+
+def _quantity(node: Node, context: Context) -> Access:
+    """What a derivative is taken of, or by: h^t, W."""
+    above = tuple(part for exponent in subtrees(node) for part in exponents(exponent))
+    access = array_access(Parts(word(node), above), node, context)
+    if access is None:
+        raise context.unknown(str(word(node)), node)
+    return access
 
 
 NAMES: dict[str, Rule] = {

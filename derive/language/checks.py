@@ -16,7 +16,7 @@ from derive.language.system import Equation, Program, System
 def check(system: System) -> System:
     """``system`` if it is sound, with guards where reads beyond an axis count as zero; else a DefinitionError."""
     _check_loss(system)
-    _check_order(system.program)
+    check_order(system.program)
     outside_is_zero = dict(system.conventions).get("outside") == "zero"
     return replace(system, program=bounded(system.program, outside_is_zero))
 
@@ -76,7 +76,8 @@ def _when(equation: Equation, access: Access, bounds: Bounds) -> int:
     return 0
 
 
-def _check_order(program: Program) -> None:
+def check_order(program: Program) -> None:
+    """Refuse a program that no order of computing its values fits: a cycle, or a use of the future."""
     defined = {equation.target.name: equation for equation in program.equations}
     uses = {name: list(_uses(equation, defined)) for name, equation in defined.items()}
     graph = {name: [use.access.name for use in entries] for name, entries in uses.items()}

@@ -83,7 +83,7 @@ class Context:
     def product_repair(self, name: str) -> str:
         """The repair of Wx written for W x."""
         known = set(self.names)
-        cuts = (cut for cut in range(1, len(name)) if name[:cut] in known and name[cut:] in known)
+        cuts = (cut for cut in range(1, len(name)) if name[:cut] in known and name[cut:] in known - {name[:cut]})
         return next((f"For a product leave a space: {name[:cut]} {name[cut:]}" for cut in cuts), "")
 
     def unknown(self, name: str, node: Node | Token) -> UnknownName:

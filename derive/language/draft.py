@@ -15,7 +15,7 @@ from derive.language.errors import BadSyntax, RangeError, RedefinedName, TooLarg
 from derive.language.expression import Integer, Span, size
 from derive.language.functions import FUNCTIONS
 from derive.language.lines import KEYWORDS, Source, Statement, at, expect_text
-from derive.language.reading import Node, place, read_tree, subtrees, word
+from derive.language.reading import Node, place, read_tree, subtrees, word, words_in
 
 MAX_ARRAYS = 300
 
@@ -100,7 +100,7 @@ def drafted(source: Source, found: list[Statement]) -> Draft:
 def _with_subscripts(entry: Written, taken: set[str], sizes: dict[str, Integer]) -> Written:
     """z_i on the left is the entry i of z where the right side uses i as an index; otherwise z_i is a name."""
     stem, _, tail = entry.name.rpartition("_")
-    words = {str(token) for token in entry.value.scan_values(lambda token: isinstance(token, Token))} - taken
+    words = {str(token) for token in words_in(entry.value)} - taken
     letters = [tail] if tail in words else list(tail)
     indices = words | {letter for word in words for letter in word.partition("_")[2]}
     if (
@@ -277,9 +277,7 @@ def _either(draft: Draft, statement: Statement, block: tuple[Node, ...]) -> Call
     if draft.block is None:
         return own
     loop = draft.block[1]
-    nodes = {
-        id(part) for entry in block for part in (entry, *entry.iter_subtrees(), *entry.scan_values(lambda _: True))
-    }
+    nodes = {id(part) for entry in block for part in (*entry.iter_subtrees(), *words_in(entry))}
     return lambda node: loop(node) if id(node) in nodes else own(node)
 
 

@@ -16,7 +16,7 @@ from derive.language.elaborate import read
 from derive.language.errors import BadSyntax, RangeError, RedefinedName
 from derive.language.expression import Integer, Number, Span, index
 from derive.language.printer import STEP
-from derive.language.reading import Node, subtrees, word
+from derive.language.reading import Node, subtrees, word, words_in
 from derive.language.shapes import Arrays, Known
 from derive.language.sums import index_range
 from derive.language.system import Declaration, Range, Shape
@@ -143,7 +143,7 @@ def _declaration(entry: Declared, names: Names) -> Declaration:
 
 def _marks(target: Node) -> list[str]:
     """The index names in the superscript of a declared name."""
-    return [str(token) for tree in subtrees(target) for token in tree.scan_values(lambda part: isinstance(part, Token))]
+    return [str(token) for tree in subtrees(target) for token in words_in(tree)]
 
 
 def _target(entry: Written, names: Names, both: set[str]) -> Target:
@@ -224,30 +224,40 @@ def equation_context(entry: Written, target: Target, names: Names, strict: bool 
 def find_shapes(draft: Draft, names: Names, targets: list[Target]) -> None:
     """Fill in the shape of every defined array, as far as equations and starts tell it."""
     for begun in draft.starts:
-        _start_shape(begun, names)
+        if begun.space is not None:
+            _start_shape(begun, names)
     users: dict[str, list[int]] = {}
     for position, entry in enumerate(draft.equations):
-        for text in {str(token) for token in entry.value.scan_values(lambda token: isinstance(token, Token))}:
+        for text in {str(token) for token in words_in(entry.value)}:
             for name in (text, f"{text}{STEP}", text.split("_")[0]):
                 users.setdefault(name, []).append(position)
-    pending = {position: None for position, target in enumerate(targets) if names.shapes[target.name] is None}
+    pending = dict.fromkeys(number for number, target in enumerate(targets) if names.shapes[target.name] is None)
     queue = deque(pending)
     while pending:
-        position = queue.popleft() if queue else None
-        guesses = (0,) if position is not None else (1, 2)
-        tried = [position] if position is not None else list(pending)
-        for guess, number in ((guess, number) for guess in guesses for number in tried):
-            if number not in pending:
-                continue
-            shape = _attempt(draft.equations[number], targets[number], names, guess)
-            if shape is not None:
-                names.shapes[targets[number].name] = shape
-                del pending[number]
-                queue.extend(other for other in users.get(targets[number].name, ()) if other in pending)
-                break
-        else:
-            if position is None:
-                return
+        found = _next_shape(draft, names, targets, queue, list(pending))
+        if found is None:
+            return
+        if found in pending:
+            del pending[found]
+            queue.extend(other for other in users.get(targets[found].name, ()) if other in pending)
+
+
+def _next_shape(draft: Draft, names: Names, targets: list[Target], queue: deque[int], pending: list[int]) -> int | None:
+    """One more equation whose target's shape is known now, by deduction first, then from a start, then by a guess."""
+
+    def attempt(number: int, guess: int) -> bool:
+        name = targets[number].name
+        if names.shapes[name] is None:
+            names.shapes[name] = _attempt(draft.equations[number], targets[number], names, guess)
+        return names.shapes[name] is not None
+
+    while queue:
+        number = queue.popleft()
+        if number in pending and attempt(number, 0):
+            return number
+    for begun in draft.starts:
+        _start_shape(begun, names)
+    return next((number for guess in (0, 1, 2) for number in pending if attempt(number, guess)), None)
 
 
 def _start_shape(begun: Begun, names: Names) -> None:

@@ -130,7 +130,9 @@ def statements(source: Source) -> list[Statement]:
         first = len(text.text) - len(text.text.lstrip())
         span = source.span(*text.offsets(first, max(first + 1, len(body.rstrip()))))
         rest = text.slice(word.end() if word and keyword else first)
-        found.append(Statement(keyword, rest if keyword in FREE_TEXT else respell(rest), span))
+        rest = rest if keyword in FREE_TEXT else respell(rest)
+        if keyword or rest.text.strip():
+            found.append(Statement(keyword, rest, span))
     return found
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import sympy as sp
 
 from derive.language.access import require_sizes
-from derive.language.checks import check
+from derive.language.checks import check, check_order
 from derive.language.context import Context
 from derive.language.draft import Begun, Draft, Written, drafted
 from derive.language.elaborate import read
@@ -75,6 +75,11 @@ def _system(draft: Draft, name: str) -> System:
             if names.shapes[target.name] is not None:
                 _equation(entry, target, names)
         raise
+    if None in names.shapes.values():
+        # What depends on itself has no shape either; say the former.
+        check_order(
+            Program((), (), (), tuple(_unchecked(*pair, names) for pair in zip(draft.equations, targets, strict=True)))
+        )
     equations = tuple(_equation(entry, target, names) for entry, target in zip(draft.equations, targets, strict=True))
     defined = [
         Declaration(target.name, "defined", names.shapes[target.name] or (), target.times, span=entry.place(entry.left))
@@ -91,6 +96,13 @@ def _system(draft: Draft, name: str) -> System:
         draft.title, program, loss, tuple(draft.sources), tuple(draft.size_words), tuple(draft.conventions), name
     )
     return check(system)
+
+
+def _unchecked(entry: Written, target: Target, names: Names) -> Equation:
+    """An equation for what it uses, whatever its shapes."""
+    value, _ = read(entry.value, equation_context(entry, target, names, strict=False))
+    access = Access(target.name, tuple(over.index for over in target.times), span=entry.place(entry.left))
+    return Equation(access, value, target.times)
 
 
 def _equation(entry: Written, target: Target, names: Names) -> Equation:

@@ -316,7 +316,7 @@ class _Writer:
             case Block(rows=rows):
                 return _FACTOR, f"block({', '.join(f'({self._list(*row)})' for row in rows)})"
             case Derivative(of=of, wrt=wrt):
-                return _FACTOR, f"(partial {self._access(of)} / partial {self._access(wrt)})"
+                return _FACTOR, f"(partial {self._access(of)} / partial {self.write(wrt, _FACTOR)})"
 
     def _body(self, body: Expression) -> str:
         return self.write(body, _TERM)

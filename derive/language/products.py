@@ -55,9 +55,9 @@ def folded(parts: list[Expression], build: Callable[..., Integer], node: Node, c
 def _expression(node: Node, context: Context, read: Reader) -> Reading:
     terms: list[Expression] = []
     shapes: list[Known] = []
-    for sign, tree in signed_terms(node):
+    for minuses, tree in signed_terms(node):
         term, shape = read(tree, context)
-        if sign == "-":
+        for _ in range(minuses):
             negative = folded([term], lambda value: -value, tree, context)
             term = negative[0] if negative else Negative(term, span=context.place(tree))
         terms.append(term)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,6 +24,17 @@ def subtrees(node: Node) -> list[Node]:
 def first(node: Node) -> Node:
     """The first child of ``node`` that is a tree."""
     return next(child for child in node.children if isinstance(child, Tree))
+
+
+def words_in(node: Node) -> Iterator[Token]:
+    """Every word and sign in ``node``; a long product is a deep tree, so this does not recurse."""
+    stack: list[Node | Token] = [node]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, Token):
+            yield part
+        else:
+            stack += reversed(part.children)
 
 
 def word(node: Node) -> Token:

@@ -131,7 +131,7 @@ def _accent_command(match: re.Match[str]) -> str:
 _ABOVE = "[" + "".join(_RAISED) + "]"
 
 _STEPS: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
-    (r"(?:\\sum|Σ|∑)(?=\s*_)", lambda match: "sum"),
+    (r"(?:\\sum|Σ|∑)(?=\s*[_" + "".join(_LOWERED) + "])", lambda match: "sum"),
     (_WRAPPED + r"\{\s*(\w+)\s*\}", lambda match: _apart(match, match.group(1))),
     (_WRAPPED + r"(\w)", lambda match: match.group(1)),
     (r"\\(" + "|".join(_ACCENT) + r")\s*(?:\{\s*\\?(\w+)\s*\}|\\?(\w))", _accent_command),

@@ -15,6 +15,7 @@ from derive.language.reading import Node, first, subtrees, word
 
 MAX_DIGITS = 64
 MAX_EXPONENT = 1000
+MAX_TERMS = 100
 
 TRIVIAL = frozenset({"expression", "expression_line", "term", "product", "whole", "group"})
 """Nodes that mean their only child where they have just one."""
@@ -71,15 +72,15 @@ def product_parts(node: Node) -> list[tuple[str, Node]]:
     return found[::-1]
 
 
-def signed_terms(node: Node) -> Iterator[tuple[str, Node]]:
-    """The terms of an expression, each with its sign."""
-    sign = "+"
+def signed_terms(node: Node) -> Iterator[tuple[int, Node]]:
+    """The terms of an expression, each with the number of minus signs before it."""
+    minuses = 0
     for child in node.children:
         if isinstance(child, Tree):
-            yield sign, child
-            sign = "+"
+            yield minuses, child
+            minuses = 0
         else:
-            sign = str(child)
+            minuses += child == "-"
 
 
 def whole(node: Node, context: Context) -> Integer:
@@ -100,7 +101,7 @@ def _no_integer(node: Node, context: Context) -> BadSyntax:
 
 
 def _expression(node: Node, context: Context) -> Integer:
-    return sp.Add(*(whole(term, context) * (1 if sign == "+" else -1) for sign, term in signed_terms(node)))
+    return sp.Add(*(whole(term, context) * (-1) ** minuses for minuses, term in signed_terms(node)))
 
 
 def _term(node: Node, context: Context) -> Integer:
@@ -118,8 +119,18 @@ def _product(node: Node, context: Context) -> Integer:
     for operator, part in parts:
         if operator not in ("", "*"):
             raise _no_integer(node, context)
-        value = value * whole(part, context)
-    return sp.expand(value)
+        value = _times(value, whole(part, context), node, context)
+    return value
+
+
+def _times(left: Integer, right: Integer, node: Node, context: Context) -> Integer:
+    """left · right, expanded, as long as it stays short."""
+    value = sp.expand(left * right)
+    powers = [part.exp for part in value.atoms(sp.Pow)]
+    if len(value.args) > MAX_TERMS or any(power.is_Integer and int(power) > MAX_TERMS for power in powers):
+        repair = "Give the product a name of its own under sizes."
+        raise TooLarge(f"This whole number has more than {MAX_TERMS} terms.", context.place(node), repair)
+    return value
 
 
 def _name(node: Node, context: Context) -> Integer:
@@ -150,7 +161,10 @@ def _raised(node: Node, context: Context) -> Integer:
     power = whole(exponents(exponent)[0], context)
     if not (power.is_Integer and 0 <= int(power) <= 6):
         raise _no_integer(node, context)
-    return sp.expand(whole(base, context) ** power)
+    value: Integer = sp.Integer(1)
+    for _ in range(int(power)):
+        value = _times(value, whole(base, context), node, context)
+    return value
 
 
 def exponents(node: Node) -> list[Node]:

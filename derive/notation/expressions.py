@@ -137,6 +137,8 @@ def _write(expression: Expression, style: _Style) -> Written:
             condition = bracket(conditions, style.ranges)
             if condition is None:
                 return _write(body, style)
+            if body == Number(Rational(1)):
+                return Written(condition)
             inside = _part_written(body, Level.CHAIN, style, last=True)
             level = min(inside.level, Level.PRODUCT)
             return Written(row(condition, "thin", inside.formula), level, inside.is_open)
@@ -221,7 +223,9 @@ def _apply(function: str, argument: Expression, order: int, style: _Style) -> Wr
 
 def _called(name: Formula, arguments: tuple[Expression, ...], style: _Style) -> Written:
     pieces = [piece for item in arguments for piece in (Operator(","), _write(item, style).formula)][1:]
-    return Written(row(name, parenthesised(Row(tuple(pieces)) if len(pieces) > 1 else pieces[0])))
+    inside = Row(tuple(pieces)) if len(pieces) > 1 else pieces[0]
+    has_own = isinstance(inside, Matrix) and inside.delimiter == "("
+    return Written(row(name, inside if has_own else parenthesised(inside)))
 
 
 # Sums, products and quotients -----------------------------------------------------------------------------------------

@@ -26,6 +26,8 @@ def extreme(value: Integer, ranges: Sequence[Range], sign: int) -> Integer | Non
 
 def at_least(value: Integer, bound: Integer | int, ranges: Sequence[Range]) -> bool:
     """True only if value ≥ bound is certain."""
+    if bound == -sp.oo:
+        return True
     smallest = extreme(sp.sympify(value) - bound, ranges, -1)
     return smallest is not None and bool(smallest.is_nonnegative)
 
@@ -79,15 +81,15 @@ def are_opposite(one: Sequence[Condition], other: Sequence[Condition], ranges: S
 
 
 def needed(conditions: Iterable[Condition], ranges: Sequence[Range]) -> tuple[Condition, ...] | None:
-    """The conditions that are not certain, each once and one-sided where one side is certain; None if one never holds."""
+    """The conditions that are not certain, each once and open on a side that is; None if one never holds."""
     kept: list[Condition] = []
     for condition in conditions:
         certain = holds(condition, ranges)
         if certain is False:
             return None
-        if certain is None and condition not in kept:
-            kept.append(condition)
-    return tuple(kept)
+        if certain is None:
+            kept.append(simplest(condition, ranges))
+    return tuple(dict.fromkeys(kept))
 
 
 def one_sided(condition: Condition, index: sp.Symbol, ranges: Sequence[Range]) -> tuple[Integer, Integer] | None:
@@ -101,7 +103,7 @@ def one_sided(condition: Condition, index: sp.Symbol, ranges: Sequence[Range]) -
     rest = sp.expand(condition.value - slope * index)
     if rest.has(index):
         return None
-    ends = (sp.expand(slope * (condition.lower - rest)), sp.expand(slope * (condition.upper - rest)))
+    ends = (sp.expand(slope * (condition.lower - rest)), sp.expand(slope * (condition.upper - rest)))  # may be infinite
     first, last = ends if slope == 1 else ends[::-1]
     outer = [item for item in ranges if item.index != index]
     first = own.lower if at_least(own.lower, first, outer) else first

@@ -41,20 +41,41 @@ class _Lowering:
                 body = tuple(self.nodes(node.body, (*fixed, loop)))
                 statements.append(For(node.index, node.lower, node.upper, body, node.descending))
                 continue
-            conditions, body = self.part(node, fixed)
-            if not conditions:
-                statements += body
-                continue
-            otherwise = [] if node.adding else self.zero(self.free(node, fixed))
-            following = waiting[0] if waiting else None
-            if isinstance(following, Part) and following.adding and not node.adding and following.target == node.target:
-                theirs, other = self.part(replace(following, adding=False), fixed)
-                if bounds.are_opposite(conditions, theirs, fixed):
-                    otherwise = other
-                    waiting.pop(0)
-            simple = tuple(bounds.simplest(condition, fixed) for condition in conditions)
-            statements.append(If(simple, tuple(body), tuple(otherwise)))
+            formula = [node]
+            while waiting and isinstance(waiting[0], Part) and waiting[0].adding and waiting[0].target == node.target:
+                formula.append(waiting.pop(0))
+            statements += self.formula(formula, fixed)
         return statements
+
+    def formula(self, parts: Sequence[Part], fixed: tuple[Range, ...]) -> list[Statement]:
+        """Parts that add up to one target; where each applies on one of two sides of one condition, an if and an else."""
+        sides: tuple[list[Statement], list[Statement]] = ([], [])
+        first: tuple[Condition, ...] | None = ()
+        possible = [part for part in parts if self.steps_conditions(part, fixed) is not None]
+        if not possible:
+            return [] if parts[0].adding else self.zero(self.free(parts[0], fixed))
+        parts = [replace(possible[0], adding=parts[0].adding), *possible[1:]]
+        for part in parts:
+            conditions = self.steps_conditions(part, fixed)
+            first = first or conditions
+            opposite = conditions is not None and bounds.are_opposite(first, conditions, fixed)
+            side = 0 if conditions == first else 1 if opposite else None
+            if side is None or not conditions or parts[0].adding:
+                return [statement for part in parts for statement in self.conditional(part, fixed)]
+            sides[side].extend(self.part(replace(part, adding=bool(sides[side])), fixed))
+        return [If(first or (), tuple(sides[0]), tuple(sides[1] or self.zero(self.free(parts[0], fixed))))]
+
+    def conditional(self, part: Part, fixed: tuple[Range, ...]) -> list[Statement]:
+        conditions = self.steps_conditions(part, fixed)
+        body = self.part(part, fixed)
+        if not conditions:
+            return body
+        return [If(conditions, tuple(body), () if part.adding else tuple(self.zero(self.free(part, fixed))))]
+
+    def steps_conditions(self, part: Part, fixed: tuple[Range, ...]) -> tuple[Condition, ...] | None:
+        """The conditions of ``part`` that only the current steps decide; None if they never hold."""
+        steps = {item.index for item in fixed}
+        return bounds.needed((c for c in part.conditions if condition_symbols(c) <= steps), fixed)
 
     # One part -----------------------------------------------------------------------------------------------------
 
@@ -63,12 +84,11 @@ class _Lowering:
         steps = {item.index for item in fixed}
         return replace(part, times=tuple(item for item in part.times if item.index not in steps))
 
-    def part(self, part: Part, fixed: tuple[Range, ...]) -> tuple[tuple[Condition, ...], list[Statement]]:
-        """The conditions on the current steps, and what to do where they hold: there, conditions on free indices become their ranges."""
+    def part(self, part: Part, fixed: tuple[Range, ...]) -> list[Statement]:
+        """What to do at steps where the part applies; conditions on free indices become their ranges."""
         part = at_single_steps(self.free(part, fixed))
         steps = {item.index for item in fixed}
-        outside = tuple(c for c in part.conditions if condition_symbols(c) <= steps)
-        free = replace(part, conditions=tuple(c for c in part.conditions if c not in outside))
+        free = replace(part, conditions=tuple(c for c in part.conditions if not condition_symbols(c) <= steps))
         cut = self.narrowed(free, fixed)
         body: list[Statement] = []
         if not part.adding and (cut.conditions or cut.loops != free.loops):
@@ -76,7 +96,7 @@ class _Lowering:
         body += self.product(cut, fixed) or self.nest(replace(cut, adding=cut.adding or bool(cut.conditions)))
         if part.average:
             body.append(Average(part.number, self.row(part.target)))
-        return bounds.needed(outside, fixed) or (), body
+        return body
 
     def narrowed(self, part: Part, fixed: tuple[Range, ...]) -> Part:
         """``part`` with conditions on one of its indices moved into that index's range."""

@@ -200,8 +200,8 @@ BACKWARD = (
     Heading("Backward through time", id="backward"),
     Paragraph(
         (
-            "We go from the loss back to the first time step. Every step below states one equation, says why it holds, and "
-            "was compared with the forward equations ",
+            "We go from the loss back to the first time step. Every step below states one equation, says why "
+            "it holds, and was compared with the forward equations ",
             Reference("elman"),
             " by independent means.",
         )
@@ -469,13 +469,7 @@ BACKWARD = (
 PROOF = (
     Heading("Why the product has this order", 2),
     Paragraph(
-        (
-            "The unrolled form ",
-            Reference("product.equation"),
-            " is proved by induction on ",
-            row("T", "-", "k"),
-            ".",
-        )
+        ("The unrolled form ", Reference("product.equation"), " is proved by induction on ", row("T", "-", "k"), ".")
     ),
     Proof(
         (
@@ -583,12 +577,15 @@ PROOF = (
     ),
     Figure(
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 420 150" width="420" height="150">'
-        '<g fill="none" stroke="#666" stroke-width="0.8"><path d="M50 10V120H400"/><path d="M50 65H400" stroke="#ccc"/></g>'
+        '<g fill="none" stroke="#666" stroke-width="0.8"><path d="M50 10V120H400"/>'
+        '<path d="M50 65H400" stroke="#ccc"/></g>'
         '<path d="M50 65L120 80L190 94L260 106L330 114L400 118" fill="none" stroke="#0b57a4" stroke-width="1.6"/>'
         '<path d="M50 65L400 65" fill="none" stroke="#444" stroke-width="1.6" stroke-dasharray="5 3"/>'
         '<path d="M50 65L120 55L190 44L260 33L330 22L400 12" fill="none" stroke="#a83a0c" stroke-width="1.6"/>'
-        '<g font-size="11" font-family="serif" fill="#333"><text x="404" y="121">0.9</text><text x="404" y="68">1.0</text>'
-        '<text x="404" y="15">1.1</text><text x="190" y="140">distance T − k</text><text x="8" y="68">norm</text></g></svg>',
+        '<g font-size="11" font-family="serif" fill="#333"><text x="404" y="121">0.9</text>'
+        '<text x="404" y="68">1.0</text>'
+        '<text x="404" y="15">1.1</text><text x="190" y="140">distance T − k</text>'
+        '<text x="8" y="68">norm</text></g></svg>',
         (
             "The norm of ",
             d(h("T"), h("k")),

@@ -303,7 +303,8 @@ def test_random_formulas_print_everywhere(nodes: list[Formula]) -> None:
 @given(st.lists(st.lists(formulas(), min_size=2, max_size=2), min_size=1, max_size=3), st.booleans())
 def test_a_matrix_keeps_its_shape(rows: list[list[Formula]], marked: bool) -> None:
     node = Matrix(tuple(tuple(cells) for cells in rows), "[", frozenset({(0, 0)}) if marked else frozenset())
-    source = f"{MATHEMATICS}#let seen = math.equation[${typst_math(node)}$]\n#let found(it) = if it.func() == math.mat {{ it }} "
+    source = f"{MATHEMATICS}#let seen = math.equation[${typst_math(node)}$]\n"
+    source += "#let found(it) = if it.func() == math.mat { it } "
     source += 'else if it.has("body") { found(it.body) } else if it.has("child") { found(it.child) } else if '
     source += 'it.has("children") { it.children.map(found).find(x => x != none) }\n'
     source += "#metadata(found(seen).rows.map(cells => cells.len()))<shape>"

@@ -16,9 +16,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from derive.handout.blocks import (
-    BLOCKS as BLOCK_CLASSES,
-)
+from derive.handout.blocks import BLOCKS as BLOCK_CLASSES
 from derive.handout.blocks import (
     Block,
     Chain,
@@ -228,7 +226,8 @@ def test_two_processes_write_the_same_bytes() -> None:
 
 
 def test_importing_the_writers_imports_nothing_heavy() -> None:
-    program = "import sys, derive.handout.writers\nprint([m for m in ('typst', 'pygments', 'sympy', 'numpy') if m in sys.modules])"
+    heavy = ("typst", "pygments", "sympy", "numpy")
+    program = f"import sys, derive.handout.writers\nprint([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3]
     )

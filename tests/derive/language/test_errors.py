@@ -63,7 +63,7 @@ MISTAKES = {
     "a start from its own end": Mistake("h^0 = 0", "h^0 = h^T", CyclicStep, (6, 15, 18), ("h^0 needs h^T",)),
     "a typo": Mistake("<v, h^T>", "<v, hh^T>", UnknownName, (11, 12, 14), ("Nothing is called hh here", "Did you mean h?")),
     "no space": Mistake("W x^t", "Wx^t", UnknownName, (8, 11, 13), ("Nothing is called Wx here", "W x")),
-    "an unknown size": Mistake("R^(n x d)", "R^(n x m)", UnknownName, (5, 23, 24), ("Nothing is called m here",)),
+    "an unknown size": Mistake("R^(n x d)", "R^(n x m)", UnknownName, (5, 21, 22), ("Nothing is called m here",)),
     "an index from nowhere": Mistake("W x^t", "W[i,j] x^t", UnknownName, (8, 13, 14), ("Nothing is called i here",)),
     "a function's typo": Mistake("f(z^t)", "tahn(z^t)", UnknownFunction, (9, 11, 15), ("called tahn", "Did you mean tanh?")),
     "a binding's typo": Mistake("f is tanh", "f is thanh", UnknownFunction, (13, 9, 19), ("called thanh", "Did you mean tanh?")),
@@ -93,7 +93,7 @@ MISTAKES = {
     "an open bracket": Mistake("U h^{t-1}", "U h^{t-1", BadSyntax, (8, 27, 28), ("missing at the end", "}")),
     "no end": Mistake("end\n", "", BadSyntax, (7, 1, 14), ("not closed", "Write end")),
     "no equation": Mistake("yhat = <v, h^T>", "yhat <v, h^T>", BadSyntax, (11, 1, 14), ("neither an equation nor a section",)),
-    "a misspelt section": Mistake("learn ", "lern ", BadSyntax, (5, 1, 54), ("begins with 'lern'", "Did you mean learn?")),
+    "a misspelt section": Mistake("learn ", "lern ", BadSyntax, (5, 1, 50), ("begins with 'lern'", "Did you mean learn?")),
     "an unclear fraction": Mistake("(yhat - y)^2 / 2", "1 / y yhat", BadSyntax, (12, 14, 18), ("above or below", "(y yhat)")),
     "a bare function": Mistake("f(z^t)", "tanh z^t", BadSyntax, (9, 11, 15), ("tanh is a function", "tanh(z)")),
     "an I of no size": Mistake("W x^t", "I x^t", BadSyntax, (8, 11, 12), ("size of I", "I_n")),
@@ -105,7 +105,7 @@ MISTAKES = {
     "a large exponent": Mistake("^2", "^1001", TooLarge, (12, 19, 23), ("beyond 1000",)),
     "an exponent of ten": Mistake("/ 2", "/ 2e999", TooLarge, (12, 23, 28), ("more than 64 digits",)),
     "too deep": Mistake("h^{t-1}", "(" * 90 + "h^{t-1}" + ")" * 90, TooLarge, (8, 101, 102), ("nested more than",)),
-    "too many primes": Mistake("U h^{t-1}", "U" + "'" * 90 + " h^{t-1}", TooLarge, (8, 19, 101), ("nested more than",)),
+    "too many primes": Mistake("U h^{t-1}", "U" + "'" * 90 + " h^{t-1}", TooLarge, (8, 19, 30), ("nested more than",)),
 }  # fmt: skip
 
 BROKEN: dict[str, tuple[str | bytes, type[DefinitionError], str]] = {

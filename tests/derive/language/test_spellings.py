@@ -94,7 +94,8 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
     "a gradient's name": (r"(partial loss / partial W)", "∂loss/∂W", "∂ℓ/∂W", r"\frac{\partial \ell}{\partial W}", "partial loss / partial W"),
     "blocks": ("block((U, W), (U, W))",),
     "filled arrays": ("zeros(n, d) + W", "zeros(n,d) + W"),
-    "signs": ("-v + (-v)", "- v + -1 * v"[:3] + " + (-v)"),
+    "signs": ("-v - v", "- v + -v", "-v + (-v)"),
+    "a gradient by vec": ("(partial z^t / partial vec(W))", "∂zᵗ/∂vec(W)", r"\frac{\partial z^t}{\partial \mathrm{vec}(W)}"),
 }  # fmt: skip
 
 
