@@ -83,7 +83,9 @@ def _free_index(recurrence: Recurrence, last: Integer) -> sp.Symbol:
 
 
 def _times(left: Expression, right: Expression, scope: Scope) -> Expression:
-    return ast.Product((left, right)) if isinstance(right, ast.Add) else tidy(ast.Product((left, right)), scope)
+    """left · right as one product, scalars of the right in front; signs stay inside, where the proof's rules find them."""
+    first = left.factors if isinstance(left, ast.Product) else (left,)
+    return _left_times(first, right, scope)
 
 
 def _plus(*terms: Expression) -> Expression:

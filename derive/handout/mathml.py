@@ -34,6 +34,7 @@ from .spacing import EM, Atom, atom, resolved, space
 from .speech import speech
 from .symbols import BIG, CLOSING, GREEK, LEFT, OPERATORS, RIGHT, SPACES, blackboard
 
+WIDE_MARKS = {"hat": "\u0302", "tilde": "\u0303", "dot": "˙"}  # those the font can stretch
 ACCENT_MARKS = {"hat": "ˆ", "tilde": "˜", "bar": "¯", "dot": "˙"}
 
 
@@ -63,6 +64,8 @@ def _print(node: Formula, script: bool) -> str:
         case Scripts(base, sub, sup):
             return _scripts(base, sub, sup, script)
         case Accent(name, base):
+            if name == "bar" and not isinstance(base, (Identifier, Numeral)):
+                return f'<mrow class="barred">{_print(base, script)}</mrow>'
             return f'<mover accent="true">{_print(base, script)}{_accent(name, base)}</mover>'
         case Fraction(numerator, denominator):
             return f"<mfrac>{_print(numerator, script)}{_print(denominator, script)}</mfrac>"
@@ -182,8 +185,9 @@ def _scripts(base: Formula, sub: Formula | None, sup: Formula | None, script: bo
 
 
 def _accent(name: str, base: Formula) -> str:
-    wide = str(not isinstance(base, (Identifier, Numeral))).lower()
-    return _mo(ACCENT_MARKS[name], "postfix", f' stretchy="{wide}"')
+    if isinstance(base, (Identifier, Numeral)):
+        return _mo(ACCENT_MARKS[name], "postfix", ' stretchy="false"')
+    return _mo(WIDE_MARKS[name], "postfix", ' stretchy="true"')
 
 
 def _big(name: str, lower: Formula | None, upper: Formula | None) -> str:
@@ -228,7 +232,7 @@ def _matrix(node: Matrix, script: bool) -> str:
             classes = f' class="{" ".join(marks)}"' if marks else ""
             lines += f"<mtd{classes}>{_print(cell, script)}</mtd>"
         lines += "</mtr>"
-    stretch = len(node.rows) > 1 or any(_is_tall(cell) for cell in node.rows[0])
+    stretch = len(node.rows) > 1 or any(_is_tall(cell) for cells in node.rows for cell in cells)
     opening = _delimiter(LEFT[node.delimiter].character, "prefix", stretch)
     closing = _delimiter(RIGHT[CLOSING[node.delimiter]].character, "postfix", stretch)
     return f'<mrow>{opening}<mtable class="matrix">{lines}</mtable>{closing}</mrow>'

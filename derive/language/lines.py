@@ -11,7 +11,7 @@ from derive.language.expression import Span
 from derive.language.spelling import Spelt, original, respell
 
 MAX_BYTES = 200_000
-MAX_TOKENS = 20_000
+MAX_TOKENS = 8_000
 MAX_NESTING = 80
 
 FREE_TEXT = ("title", "source")

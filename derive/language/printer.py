@@ -151,7 +151,8 @@ def range_source(entry: Range) -> str:
 def space(shape: tuple[Integer, ...]) -> str:
     """R, R^n, R^(n x d)."""
     extents = [integer_source(extent) for extent in shape]
-    extents = [f"({extent})" if "-" in extent or "+" in extent else extent for extent in extents]
+    if len(extents) > 1:
+        extents = [f"({extent})" if "-" in extent or "+" in extent else extent for extent in extents]
     if len(extents) == 1 and extents[0].isalnum():
         return f"R^{extents[0]}"
     return f"R^({' x '.join(extents)})" if extents else "R"

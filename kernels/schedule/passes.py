@@ -16,6 +16,7 @@ from kernels.schedule.lower import lowered
 from kernels.schedule.order import ordered
 from kernels.schedule.plan import Array, Average, Plan, View
 from kernels.schedule.stages import cut
+from kernels.schedule.storage import in_place, without_time
 
 @dataclass(frozen=True)
 class Pass:
@@ -32,6 +33,8 @@ PASSES = (
     Pass("order", "Parts stand in an order that makes values before they are read; circles are loops over time."),
     Pass("lower", "Parts are products of matrices where the arrays allow it, and loop nests elsewhere."),
     Pass("fuse", "Neighbouring loops over the same range are one loop where no value is read too early."),
+    Pass("in place", "An array made entry by entry from another, which nobody needs afterwards, stands in its place."),
+    Pass("without time", "An array of which each step is made and read within that step has room for one step."),
 )
 
 
@@ -47,7 +50,9 @@ def planned(program: Program, outputs: Sequence[Access], adjoints: Mapping[str, 
     names = Names({item.name for item in program.declarations} | {size.name for size in program.sizes})
     stages = cut(program, arrays, names, numbers)
     stages, nodes = ordered(stages)
-    plan = fused(lowered(stages, nodes))
+    kept = {access.name for access in outputs} | {item.name for item in program.declarations if item.role != "defined"}
+    kept |= {start.key for start in program.starts}
+    plan = without_time(in_place(fused(lowered(stages, nodes)), kept), kept)
     return with_averages(plan, outputs[1:], dict(zip(numbers, program.equations, strict=True))) if averaged else plan
 
 

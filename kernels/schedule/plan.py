@@ -187,9 +187,10 @@ Statement = For | If | Set | Average | Pack | Multiply | Outer | Whole
 class Plan:
     """A function to be printed: what is passed in, what it needs room for, what it does.
 
-    ``panels`` gives inner size and columns of each packed matrix; ``outputs`` are arrays that the caller of a kernel owns.
+    ``panels`` gives inner size and columns of each packed matrix; ``shared`` says for an array without room of its own whose it has.
     """
 
     arrays: dict[str, Array]
     panels: dict[str, tuple[Integer, Integer]]
     statements: tuple[Statement, ...]
+    shared: dict[str, str] = field(default_factory=dict)

@@ -45,7 +45,7 @@ def definition(tmp_path: Path) -> Path:
     return path
 
 
-# What each command prints ------------------------------------------------------------------------------------------------
+# What each command prints ---------------------------------------------------------------------------------------------
 
 
 def test_list_names_every_system(capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,7 +109,7 @@ def test_steps_wrt_lead_to_that_gradient_and_no_other(capsys: pytest.CaptureFixt
     assert re.findall(r"\[(gradient-\w+)\]", text) == ["gradient-W"]
 
 
-@pytest.mark.parametrize(("notation", "piece"), [("latex", r"\frac{"), ("mathml", "<math"), ("words", "partial")])
+@pytest.mark.parametrize("notation, piece", [("latex", r"\frac{"), ("mathml", "<math"), ("words", "partial")])
 def test_formulas_are_written_in_the_notation_asked_for(
     notation: str, piece: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -123,7 +123,7 @@ def test_every_notation_and_suffix_offered_exists_and_every_one_that_exists_is_o
 
     assert set(command_line.NOTATIONS) == set(FORMATS)
     assert set(command_line.SUFFIXES) == set(WRITERS)
-    assert command_line.CATALOGUE == list(derive.names())
+    assert list(derive.names()) == command_line.CATALOGUE
     assert set(cli.RUN) == set(command_line.COMMANDS)
 
 
@@ -245,7 +245,7 @@ def test_a_failed_check_stops_the_handout_with_exit_code_1_and_names_the_step(
     assert not path.exists()
 
 
-# Help and usage ----------------------------------------------------------------------------------------------------------
+# Help and usage -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("command", [None, *command_line.COMMANDS])
@@ -292,7 +292,7 @@ USAGE = {
 }
 
 
-@pytest.mark.parametrize(("arguments", "message"), USAGE.values(), ids=USAGE)
+@pytest.mark.parametrize("arguments, message", USAGE.values(), ids=USAGE)
 def test_wrong_usage_exits_2_and_says_what_would_be_right(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -318,7 +318,7 @@ def test_an_output_that_cannot_be_written_exits_2(capsys: pytest.CaptureFixture[
     assert re.search(r"^derive: /proc/elman\.md cannot be written: .+\.$", capsys.readouterr().err)
 
 
-# Definitions with a mistake ----------------------------------------------------------------------------------------------
+# Definitions with a mistake -------------------------------------------------------------------------------------------
 
 WRONG = {
     "unknown name": (ELMAN.replace("W x^t", "Q x^t"), ":8:11: ", "Q"),
@@ -338,7 +338,7 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("content", "place", "message"), WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize("content, place, message", WRONG.values(), ids=WRONG)
 @pytest.mark.parametrize("command", ["show", "verify", "kernel", "handout"])
 def test_a_definition_with_a_mistake_exits_2_with_place_and_message(
     content: str | bytes, place: str, message: str, command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -378,7 +378,7 @@ def test_the_line_at_fault_is_shown_with_a_caret_and_a_repair(
     ]
 
 
-# The process around it ---------------------------------------------------------------------------------------------------
+# The process around it ------------------------------------------------------------------------------------------------
 
 
 def test_piped_output_has_no_colours_and_is_utf_8_in_every_locale() -> None:
@@ -447,4 +447,4 @@ def test_derive_offers_what_it_lists_and_nothing_else() -> None:
     assert all(getattr(derive, name) is not None for name in derive.__all__)
     assert dir(derive) == derive.__all__
     with pytest.raises(AttributeError, match="no attribute 'grad'"):
-        _ = derive.grad  # pyright: ignore[reportAttributeAccessIssue]
+        _ = derive.grad

@@ -88,7 +88,7 @@ MISTAKES = {
     "no step": Mistake("W x^t", "W x", RangeError, (8, 13, 14), ("x has one value for each t", "x^t")),
     "no range": Mistake("x^t in R^d for t = 1..T", "x^t in R^d", RangeError, (4, 9, 12), ("For which t", "for t = 1..T")),
     "beyond an axis": Mistake("<v, h^T>", "sum over i = 0..n of v[i]", RangeError, (11, 29, 33), ("reaches n", "outside is zero")),
-    "a sum over nothing": Mistake("<v, h^T>", "sum over i of yhat", RangeError, (11, 8, 26), ("range of i", "i = lower..upper")),
+    "a sum over nothing": Mistake("<v, h^T>", "sum over i of y", RangeError, (11, 8, 23), ("range of i", "i = lower..upper")),
     "a stray bracket": Mistake("U h^{t-1}", "U ) h^{t-1}", BadSyntax, (8, 21, 22), ("')' does not fit here",)),
     "an open bracket": Mistake("U h^{t-1}", "U h^{t-1", BadSyntax, (8, 27, 28), ("missing at the end", "}")),
     "no end": Mistake("end\n", "", BadSyntax, (7, 1, 14), ("not closed", "Write end")),
@@ -115,7 +115,7 @@ BROKEN: dict[str, tuple[str | bytes, type[DefinitionError], str]] = {
     "latin 1": ("title Größe".encode("latin-1"), NotText, "Line 1 is not UTF-8"),
     "binary": (bytes(range(256)), NotText, "not UTF-8"),
     "ten megabytes": ("a" * 10_000_000, TooLarge, "10,000,000"),
-    "many tokens": ("loss = " + "1+" * 20_000 + "1", TooLarge, "20,000 words"),
+    "many tokens": ("loss = " + "1+" * 20_000 + "1", TooLarge, "8,000 words"),
     "many arrays": ("".join(f"a{number} = 1\n" for number in range(400)), TooLarge, "300 arrays"),
 }
 

@@ -135,6 +135,13 @@ def test_the_catalogue_prints_as_it_was_written():
     assert printed == catalogue.text("elman")
 
 
+FORMS = (
+    "({} + {})", "({} - {})", "({}) .* ({})", "U ({})", "U' ({})", "f({})", "-({})", "(a (1 - a)) ({})", "({}) / 3", "({}).^2",
+    "diag({0}) ({0})", "<{0}, b> ({0})", "sum over k = 1..T of ({})", "{} + b v' ({})", "(f'({})) .* ({})",
+)  # fmt: skip
+"""What is built from inner expressions; {0} twice uses the same one twice."""
+
+
 @st.composite
 def random_systems(draw: st.DrawFn) -> str:
     """One to three states of lags up to two, coupled within and across steps, with nested expressions of depth three."""
@@ -143,31 +150,17 @@ def random_systems(draw: st.DrawFn) -> str:
     lags = {state: draw(st.integers(1, 2)) for state in states}
     atoms = ["W x^t", "b", "x0"] + [f"{state}^{{t-{lag}}}" for state in states for lag in range(1, lags[state] + 1)]
 
-    def expression(known: list[str]) -> st.SearchStrategy[str]:
-        leaves = st.sampled_from([*atoms, *known])
-        return st.recursive(
-            leaves,
-            lambda inner: st.one_of(
-                st.tuples(inner, inner).map(lambda pair: f"({pair[0]} + {pair[1]})"),
-                st.tuples(inner, inner).map(lambda pair: f"({pair[0]} - {pair[1]})"),
-                st.tuples(inner, inner).map(lambda pair: f"({pair[0]}) .* ({pair[1]})"),
-                inner.map(lambda inside: f"U ({inside})"),
-                inner.map(lambda inside: f"U' ({inside})"),
-                inner.map(lambda inside: f"f({inside})"),
-                inner.map(lambda inside: f"-({inside})"),
-                inner.map(lambda inside: f"(a (1 - a)) ({inside})"),
-                inner.map(lambda inside: f"({inside}) / 3"),
-                inner.map(lambda inside: f"({inside}).^2"),
-                inner.map(lambda inside: f"diag({inside}) ({inside})"),
-                inner.map(lambda inside: f"<{inside}, b> ({inside})"),
-            ),
-            max_leaves=5,
-        )
+    def expression(known: list[str], depth: int) -> str:
+        if depth == 0 or draw(st.booleans()):
+            return draw(st.sampled_from([*atoms, *known]))
+        form = draw(st.sampled_from(FORMS))
+        parts = [expression(known, depth - 1) for _ in range(form.count("{}"))]
+        return form.format(*parts) if parts else form.replace("{0}", expression(known, depth - 1))
 
     lines: list[str] = []
     for position, state in enumerate(states):
         known = [f"{other}^t" for other in states[:position]]
-        lines.append(f"    {state}^t = W x^t + {draw(expression(known))}")
+        lines.append(f"    {state}^t = W x^t + {expression(known, 3)}")
     starts = ", ".join(f"{state}^{{{1 - lag}}} = 0" for state in states for lag in range(1, lags[state] + 1))
     lines = draw(st.permutations(lines))
     outputs = " + ".join(f"<v, {state}^T>" for state in states)
