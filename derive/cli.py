@@ -11,10 +11,9 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from derive.command_line import SUFFIXES, parsed
+from derive.command_line import parsed
 from derive.language.errors import DefinitionError, did_you_mean, join_names
 from derive.terminal import Say, columns, evidence_table, painted, progress, verdict, write_unicode
 
@@ -64,7 +63,7 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _handout(options: argparse.Namespace) -> int:
-    path = _writable(Path(options.output))
+    path = options.output
     with progress("Deriving") as say:
         derivation = _derivation(options.system)
         from derive.handout.blocks import DocumentError
@@ -112,7 +111,7 @@ def _verify(options: argparse.Namespace) -> int:
 
 def _kernel(options: argparse.Namespace) -> int:
     with progress("Deriving"):
-        source = _compiled(_derivation(options.system), options.dtype, jit=False).source
+        source = _compiled(_derivation(options.system), {}, options.dtype, jit=False).source
     print(source.rstrip("\n"))
     return 0
 
@@ -132,13 +131,16 @@ def _derivation(system: str) -> Derivation:
         raise UsageError(f"{system[:80]} cannot be read: {error.strerror}.") from None
 
 
-def _compiled(derivation: Derivation, dtype: str = "float64", jit: bool = True) -> Kernel:
+def _compiled(derivation: Derivation, functions: Mapping[str, str], dtype: str = "float64", jit: bool = True) -> Kernel:
     import kernels
 
     try:
-        return kernels.compile(derivation, dtype=dtype, jit=jit)
-    except (kernels.UnboundFunction, kernels.CannotCompile) as error:
-        raise UsageError(f"{derivation.system.name or derivation.system.title} has no kernel: {error}") from None
+        return kernels.compile(derivation, dtype, jit, functions)
+    except kernels.UnboundFunction as error:
+        fact, _, _ = str(error).partition(";")
+        raise UsageError(f"There is no kernel: {fact}.\nSay there what it is, for example: where f is tanh") from None
+    except kernels.CannotCompile as error:
+        raise UsageError(f"There is no kernel: {error}") from None
 
 
 def _checked(
@@ -146,7 +148,9 @@ def _checked(
 ) -> tuple[Kernel, Report, Mapping[str, tuple[Evidence, ...]]]:
     """The kernel, what the witnesses say about it and about every gradient, and what they say about every step."""
     say("Compiling the kernel (a few seconds the first time)")
-    kernel = _compiled(derivation)
+    from derive.evaluate import bindings
+
+    kernel = _compiled(derivation, bindings(derivation.system.program))  # open functions have stand-ins in a check
     from kernels.verify import check_steps, verify
 
     say("Asking the witnesses about every gradient")
@@ -163,19 +167,6 @@ def _all_gradients(kernel: Kernel, keys: Sequence[str]) -> Callable[[object, Map
         return kernel.gradients(learnt, {key: values[key] for key in values if key not in learnt}, keys)[1]
 
     return gradients
-
-
-def _writable(path: Path) -> Path:
-    """``path``, once it is known that a handout can be written there."""
-    suffix = path.suffix.removeprefix(".").lower()
-    if suffix not in SUFFIXES:
-        known = f"The suffix says which format is wanted: {', '.join(SUFFIXES)}."
-        raise UsageError(f"{path} has a suffix that names no format.\n{did_you_mean(suffix, SUFFIXES, known)}")
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder.")
-    if not path.parent.is_dir():
-        raise UsageError(f"There is no folder {path.parent}.")
-    return path
 
 
 def _print_json(data: object) -> int:

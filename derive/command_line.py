@@ -43,6 +43,20 @@ def _seed(text: str) -> int:
     return int(text)
 
 
+def _output(text: str) -> Path:
+    """The path, once it is known that a handout can be written there."""
+    path = Path(text)
+    suffix = path.suffix.removeprefix(".").lower()
+    if suffix not in SUFFIXES:
+        known = f"The suffix says which format is wanted: {join_names(SUFFIXES, 'or')}."
+        raise argparse.ArgumentTypeError(f"{path} has no known suffix. {did_you_mean(suffix, SUFFIXES, known)}")
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{path} is a folder.")
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"There is no folder {path.parent}.")
+    return path
+
+
 SYSTEM = _option("system", metavar="SYSTEM", help="a name of the catalogue, or the path of a text file")
 JSON = _option("--json", action="store_true", help="print JSON; docs/command-line.md lists the keys")
 SEED = _option("--seed", type=_seed, default=0, metavar="N", help="seed of the random inputs (0)")
@@ -65,7 +79,9 @@ COMMANDS = {
         "a verified handout as PDF, HTML, LaTeX, Markdown or notebook",
         (
             SYSTEM,
-            _option("-o", "--output", required=True, metavar="FILE", help=f"FILE.{{{','.join(SUFFIXES)}}}"),
+            _option(
+                "-o", "--output", required=True, type=_output, metavar="FILE", help=f"FILE.{{{','.join(SUFFIXES)}}}"
+            ),
             _option(
                 "--edition",
                 choices=("student", "teacher"),

@@ -41,10 +41,10 @@ def _step(number: int, step: Step, names: Names, style: Format) -> Iterator[str]
     yield ""
     yield painted(style.comment.format(f"{number:2}. {title}  [{step.id}]"), "bold")
     yield from (f"      {style.display(display((line,), names))}" for line in step.lines)
+    yield from _words(sentence(step.reason, names, style), style, 4)
     for line in step.proof:
         yield f"      = {style.display(formula(line.expression, names))}"
         yield from _words(line.reason, style, 10)
-    yield from _words(sentence(step.reason, names, style), style, 4)
     for claim in step.claims:
         yield f"    claim: {style.display(claim_formula(claim, names))}"
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kernels.kernel import Kernel, compile
     from kernels.errors import (
         CannotCompile,
         EmptyAxis,
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
         WrongShape,
         WrongType,
     )
+    from kernels.kernel import Kernel, compile
 
 WHERE = {
     "Kernel": "kernels.kernel",

@@ -15,7 +15,21 @@ from sympy.printing.str import StrPrinter
 from derive.language import expression as ast
 from derive.language.expression import Access, Condition, Expression, Integer
 from kernels.schedule.plan import (
-    BATCH, BATCH_SIZE, Array, Average, For, Given, If, Multiply, Outer, Pack, Plan, Set, Statement, View, Whole,
+    BATCH,
+    BATCH_SIZE,
+    Array,
+    Average,
+    For,
+    Given,
+    If,
+    Multiply,
+    Outer,
+    Pack,
+    Plan,
+    Set,
+    Statement,
+    View,
+    Whole,
 )  # fmt: skip
 
 INDENT = "    "
@@ -58,8 +72,39 @@ def identifiers(names: Iterable[str], taken: Iterable[str] = ()) -> dict[str, st
 
 
 RESERVED = frozenset(
-    "real np range total min max add_outer outer add_product pack product batch abs tanh sigmoid exp log softplus sqrt sin cos "
-    "relu step sign softmax logsumexp average mean square power whole_power".split()
+    [
+        "real",
+        "np",
+        "range",
+        "total",
+        "min",
+        "max",
+        "add_outer",
+        "outer",
+        "add_product",
+        "pack",
+        "product",
+        "batch",
+        "abs",
+        "tanh",
+        "sigmoid",
+        "exp",
+        "log",
+        "softplus",
+        "sqrt",
+        "sin",
+        "cos",
+        "relu",
+        "step",
+        "sign",
+        "softmax",
+        "logsumexp",
+        "average",
+        "mean",
+        "square",
+        "power",
+        "whole_power",
+    ]
 )
 
 
@@ -207,7 +252,10 @@ class _Printer:
                 assert_never(statement)
 
     def span(self, lower: Integer, upper: Integer, descending: bool) -> str:
-        first, beyond = self.integer(lower), self.integer(sp.expand(upper + 1) if not upper.has(sp.Min, sp.Max) else upper + 1)
+        first, beyond = (
+            self.integer(lower),
+            self.integer(sp.expand(upper + 1) if not upper.has(sp.Min, sp.Max) else upper + 1),
+        )
         if descending:
             below = self.integer(lower - 1)
             return f"range({self.integer(upper)}, {below}, -1)"
@@ -344,7 +392,22 @@ MODULES = {
     "product": "kernels.product",
     **dict.fromkeys(("exp", "log", "sigmoid", "softplus", "tanh"), "kernels.scalars"),
     **dict.fromkeys(
-        ("average", "cos", "logsumexp", "mean", "power", "relu", "sign", "sin", "softmax", "sqrt", "square", "step", "whole_power"), "kernels.rows"
+        (
+            "average",
+            "cos",
+            "logsumexp",
+            "mean",
+            "power",
+            "relu",
+            "sign",
+            "sin",
+            "softmax",
+            "sqrt",
+            "square",
+            "step",
+            "whole_power",
+        ),
+        "kernels.rows",
     ),
 }
 """Where the functions that emitted source may call come from."""
@@ -369,7 +432,17 @@ def source(function: Function, header: str, dtype: str) -> str:
         f"from {module} import {', '.join(name for name in used if MODULES[name] == module)}" for module in modules
     ]
     signature = _wrapped(f"def {function.name}(", function.arguments)
-    lines = ['"""' + header.strip(), '"""', "", *imports, "", "", *signature, f'{INDENT}"""{function.sentence}"""', *function.body]
+    lines = [
+        '"""' + header.strip(),
+        '"""',
+        "",
+        *imports,
+        "",
+        "",
+        *signature,
+        f'{INDENT}"""{function.sentence}"""',
+        *function.body,
+    ]
     return "\n".join([*lines, f"{INDENT}return {function.result}", ""])
 
 

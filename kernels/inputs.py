@@ -78,7 +78,9 @@ def checked(
     """The caller's arrays, or the error that says what is wrong with them."""
     arrays: dict[str, Array] = {}
     told: dict[sp.Symbol, tuple[int, str]] = {}
-    symbols = {symbol.name: symbol for item in table.values() for extent in item.shape for symbol in extent.free_symbols}
+    symbols = {
+        symbol.name: symbol for item in table.values() for extent in item.shape for symbol in extent.free_symbols
+    }
     for given, roles, kind in ((parameters, ("learn",), "parameter"), (inputs, ("given", "start", "size"), "input")):
         for key, value in given.items():
             name = spelled(key, table)
@@ -197,15 +199,24 @@ def solved(
         key, extent, length = ready[0]
         waiting.remove(ready[0])
         new = extent.free_symbols - known.keys()
-        value = sp.expand(extent.xreplace({symbol: sp.Integer(known[symbol][0]) for symbol in extent.free_symbols & known.keys()}))
+        value = sp.expand(
+            extent.xreplace({symbol: sp.Integer(known[symbol][0]) for symbol in extent.free_symbols & known.keys()})
+        )
         if new:
             (symbol,) = new
-            solutions = [s for s in sp.solve(value - length, symbol) if s.is_Integer] if value != symbol else [sp.Integer(length)]
+            solutions = (
+                [s for s in sp.solve(value - length, symbol) if s.is_Integer]
+                if value != symbol
+                else [sp.Integer(length)]
+            )
             if len(solutions) != 1:
                 raise WrongShape(f"{key} has an axis of length {length}; the definition says {extent}")
             known[symbol] = (int(solutions[0]), key)
         elif value != length:
-            reasons = " and ".join(f"{symbol} = {known[symbol][0]} from {known[symbol][1]}" for symbol in sorted(extent.free_symbols, key=str))
+            reasons = " and ".join(
+                f"{symbol} = {known[symbol][0]} from {known[symbol][1]}"
+                for symbol in sorted(extent.free_symbols, key=str)
+            )
             wrong = f"{key} has shape {arrays[key].shape}; the definition says {table[key].written}"
             raise WrongShape(f"{wrong}, and {reasons}" if reasons else wrong)
     return {symbol.name: value for symbol, (value, _) in known.items()}

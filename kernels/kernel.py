@@ -97,7 +97,9 @@ class Kernel:
         """The loss alone."""
         return self.answer(self.question("loss"), parameters, inputs)[0]
 
-    def forward(self, parameters: Mapping[str, Any], inputs: Mapping[str, Any], names: Sequence[str]) -> dict[str, Array]:
+    def forward(
+        self, parameters: Mapping[str, Any], inputs: Mapping[str, Any], names: Sequence[str]
+    ) -> dict[str, Array]:
         """The values of defined arrays, batch first, then superscripts."""
         return self.answer(self.question("forward", *names), parameters, inputs)[1]
 
@@ -115,7 +117,9 @@ class Kernel:
         known = self.derivation.gradients if kind == "gradients" else defined(program)
         for key in keys:
             if key not in known:
-                raise UnknownArray(f"there is no {'gradient for' if kind == 'gradients' else 'value'} {key}; there are {', '.join(known)}")
+                raise UnknownArray(
+                    f"there is no {'gradient for' if kind == 'gradients' else 'value'} {key}; there are {', '.join(known)}"
+                )
         system = self.derivation.system
         made = variant(
             program,
@@ -134,7 +138,9 @@ class Kernel:
         roles = {role: tuple(n for n in names if self.table[n].role == role) for role in ("learn", "given", "start")}
         results = tuple(Result(key, known[key], program.declaration(known[key].name).superscripts) for key in keys)
         dtypes = [np.dtype(self.dtype)] * (len(roles["learn"]) + len(roles["given"]))
-        shapes = {symbol for item in self.table.values() if not item.optional for e in item.shape for symbol in e.free_symbols}
+        shapes = {
+            symbol for item in self.table.values() if not item.optional for e in item.shape for symbol in e.free_symbols
+        }
         untold = tuple(size.name for size in made.sizes if size not in shapes)
         return Question(made, roles["learn"], roles["given"], roles["start"], untold, results, dtypes)
 
@@ -209,7 +215,9 @@ def texts(derivation: AbstractDerivation, program: Program) -> dict[int, str]:
 
     names = getattr(derivation, "names", None) or names_of(derivation.system)
     found = {number: text(equation, names) for number, equation in enumerate(program.equations, 1)}
-    return found | {-number: plain(start_formula(start, program, names)) for number, start in enumerate(program.starts, 1)}
+    return found | {
+        -number: plain(start_formula(start, program, names)) for number, start in enumerate(program.starts, 1)
+    }
 
 
 def defined(program: Program) -> dict[str, Access]:

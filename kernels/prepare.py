@@ -64,7 +64,11 @@ def prepared(variant: Variant, given: Checked, results: Sequence[Result], dtype:
 
     places = {argument.name: position for position, argument in enumerate(variant.outputs)}
     answers = tuple(
-        (result.key, places[result.access.name], from_storage(result, variant.arrays[result.access.name], given, values))
+        (
+            result.key,
+            places[result.access.name],
+            from_storage(result, variant.arrays[result.access.name], given, values),
+        )
         for result in results
     )
     outputs = tuple(shape(argument.extents, values) for argument in variant.outputs)
@@ -90,7 +94,7 @@ def to_storage(
         unused = np.zeros(storage, dtype)
         return lambda _: unused
     found = given.arrays[argument.name].shape
-    if not array.batched or argument.name in given.batched and not array.slots:
+    if not array.batched or (argument.name in given.batched and not array.slots):
         return None if found == storage else partial(reshaped, storage)
     if argument.name in given.batched:
         return partial(reshaped, storage) if given.batch == 1 else partial(steps_first, len(array.slots))
@@ -120,7 +124,10 @@ def from_storage(result: Result, array: Placed, given: Checked, values: Mapping[
 
     storage = shape(extents(array), values)
     plain = all(place == slice(0, length) for place, length in zip(places, storage, strict=False))
-    nothing = plain and (array.batched and given.batch is not None and not kept and not add or not array.batched and bool(kept or array.shape))
+    nothing = plain and (
+        (array.batched and given.batch is not None and not kept and not add)
+        or (not array.batched and bool(kept or array.shape))
+    )
     return None if nothing else change
 
 

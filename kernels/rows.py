@@ -93,7 +93,7 @@ def largest(row: np.ndarray) -> Any:
     """The largest entry."""
     best = row[0]
     for i in range(1, len(row)):
-        best = row[i] if row[i] > best else best
+        best = max(best, row[i])
     return best
 
 

@@ -108,7 +108,9 @@ def header(title: str, texts: Mapping[int, str], numbers: Collection[int]) -> st
     return "\n".join([title, "", *equations]) if equations else title
 
 
-def compiled(function: Callable[..., Any], dtype: str, integers: int, plan: Plan, names: Sequence[str]) -> Callable[..., Any]:
+def compiled(
+    function: Callable[..., Any], dtype: str, integers: int, plan: Plan, names: Sequence[str]
+) -> Callable[..., Any]:
     """``function`` compiled for whole numbers and contiguous arrays of ``dtype``."""
     import numba
 

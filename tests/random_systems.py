@@ -1,4 +1,4 @@
-"""Random definitions in the language, for tests that compare ways of computing one gradient: equal seeds give equal texts."""
+"""Random definitions in the language, for tests that compare ways of computing a gradient; equal seeds, equal texts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-ACTIVATIONS = ("tanh", "sigmoid", "softplus", "sin", "tanh", "relu")
+BOUNDED = ("tanh", "tanh", "sigmoid", "sin")
+GROWING = ("relu", "softplus")  # not of squares of a state: the values would grow like towers of powers
 STATES = ("h", "g", "c")
 WIDTHS = ("n", "m")
 
@@ -73,7 +74,8 @@ def _layer(
     """One state: what goes into it, how it is updated, where it starts."""
     width, letter = widths[state], state.upper()
     lag = 2 if writer.chance(0.3) else 1
-    terms = [f"{writer.parameter(f'W{letter}', f'R^({width} x {width_below})')} {below}", _own(writer, state, width)]
+    own = _own(writer, state, width)
+    terms = [f"{writer.parameter(f'W{letter}', f'R^({width} x {width_below})')} {below}", own]
     if lag == 2:
         terms.append(f"{writer.parameter(f'L{letter}', f'R^({width} x {width})')} {state}^{{t-2}}")
     if writer.chance(0.5):
@@ -85,7 +87,7 @@ def _layer(
         terms.append(f"{matrix} {other}^{{t-1}}")
     writer.random.shuffle(terms)
     joined = terms[0] + "".join(f" {writer.one_of('+', '+', '-')} {term}" for term in terms[1:])
-    f = writer.one_of(*ACTIVATIONS)
+    f = writer.one_of(*BOUNDED) if ".*" in own else writer.one_of(*BOUNDED, *GROWING)
     z, past = f"z{letter}", f"{state}^{{t-1}}"
     writer.equations.append(f"{z}^t = {joined}")
     style = writer.one_of("plain", "plain", "leaky", "residual", "gated", "direct")
@@ -112,7 +114,11 @@ def _own(writer: _Writer, state: str, width: str) -> str:
     matrix = writer.parameter(f"U{state.upper()}", f"R^({width} x {width})")
     past = f"{state}^{{t-1}}"
     return writer.one_of(
-        f"{matrix} {past}", f"{matrix} {past}", f"{matrix}' {past}", f"{matrix}' {matrix} {past}", f"{matrix} ({past} .* {past})"
+        f"{matrix} {past}",
+        f"{matrix} {past}",
+        f"{matrix}' {past}",
+        f"{matrix}' {matrix} {past}",
+        f"{matrix} ({past} .* {past})",
     )
 
 

@@ -1,7 +1,7 @@
 """What the pages say is so: every ``derive`` command on them prints what they show, and every piece of Python runs.
 
-A ``console`` block is a session: ``$ cat FILE`` makes the file with the text shown below it, ``$ derive …`` is run and its
-output compared, ``$ echo $?`` shows the exit code, other commands are for people. ``...`` stands for whatever differs.
+A ``console`` block is a session: ``$ cat FILE`` makes the file with the text shown below it, ``$ derive …`` is run and
+its output compared, ``$ echo $?`` shows the exit code, other commands are for people. ``...`` stands for what differs.
 
 ``python -m tests.test_readme`` writes the output of every command without ``...`` into the pages anew.
 """
@@ -52,14 +52,15 @@ def answer(command: str, shown: str, codes: list[int]) -> str:
     return shown
 
 
-def run_page(text: str, compare: Callable[[str, str, str], str]) -> str:
-    """The page with what ``compare(command, shown, got)`` makes of each output, its files made in the current folder."""
+def run_page(text: str, compare: Callable[[str, str, str], str], python: bool = True) -> str:
+    """The page with what ``compare(command, shown, got)`` makes of each output; files go to the current folder."""
     names: dict[str, Any] = {}
 
     def replaced(block: re.Match[str]) -> str:
         language, body = block.groups()
         if language == "python":
-            run_python(body, names)
+            if python:
+                run_python(body, names)
             return block.group()
         codes: list[int] = []
         written = ""
@@ -136,4 +137,4 @@ def test_a_wrong_value_in_python_on_a_page_is_found() -> None:
 if __name__ == "__main__":
     for path in PAGES:
         with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-            path.write_text(run_page(path.read_text(encoding="utf-8"), renewed), encoding="utf-8")
+            path.write_text(run_page(path.read_text(encoding="utf-8"), renewed, python=False), encoding="utf-8")

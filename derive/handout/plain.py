@@ -37,7 +37,8 @@ from .symbols import ACCENTS, BIG, GREEK, LEFT, OPERATORS, RIGHT, blackboard
 
 SINGLE = (Identifier, Numeral, Function, Fence, Accent, Blackboard, Operator, Prime, Matrix, Words)
 SIGNS = {"sum": "Σ", "product": "Π"}
-RAISED = {**SUPERSCRIPTS, "−": "⁻", "⊤": "ᵀ", "′": "′"}
+RAISED = {**{c: raised for c, raised in SUPERSCRIPTS.items() if c != "T"}, "−": "⁻", "⊤": "ᵀ", "′": "′"}
+"""A raised T is kept for the transpose: the last time step is written h^T."""
 LOWERED = {**SUBSCRIPTS, "−": "₋"}
 
 

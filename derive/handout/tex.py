@@ -196,8 +196,12 @@ def _step(block: Step, numbers: Numbers) -> str:
     parts.append(r"\end{step}")
     if block.details:
         inside = f"\\small\n{_blocks(block.details, numbers)}\n"
-        parts.append(f"\\begin{{list}}{{}}{{\\leftmargin=24pt\\rightmargin=0pt}}\\item\\relax\n{inside}\\end{{list}}")
+        parts.append(f"\\begin{{list}}{{}}{{\\leftmargin=24pt\\rightmargin=0pt}}\n{ITEM}\n{inside}\\end{{list}}")
     return "\n".join(parts)
+
+
+ITEM = r"\item[]\leavevmode\vspace*{-\baselineskip}"
+"""Something to hang the list on: a frame cannot be what an item begins with."""
 
 
 def _chain(block: Chain, numbers: Numbers) -> str:

@@ -43,7 +43,8 @@ class Source:
     def line(self, number: int) -> str:
         """The text of the line with that number, counted from 1."""
         begin = self.line_starts[number - 1]
-        return self.text[begin:].split("\n", 1)[0].rstrip("\r")
+        end = self.line_starts[number] - 1 if number < len(self.line_starts) else len(self.text)
+        return self.text[begin:end]
 
 
 @dataclass(frozen=True)

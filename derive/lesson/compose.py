@@ -26,6 +26,7 @@ from derive.language.system import Declaration, Program
 from derive.lesson.chains import chain_section, norm_section, scalar_section
 from derive.lesson.example import Example, aligned, backward_lines, forward_lines, given_lines, gradient_lines
 from derive.lesson.exercises import exercises
+from derive.lesson.program import program_text
 from derive.lesson.words import display, equations_display, inlines, listed
 from derive.notation import FUNCTION_NAMES, formula, integer_formula, plain_name, shape_formula, start_formula
 from derive.trace import Step as Move
@@ -58,7 +59,7 @@ def handout(
         blocks += scalar_section(flow, derivation)
         blocks += norm_section(flow, derivation, example)
     blocks += _worked(derivation, example)
-    blocks += _kernel(derivation, kernel_source)
+    blocks += _kernel(derivation, kernel_source, example)
     blocks += _evidence(derivation, step_evidence, report)
     blocks.append(Heading("Exercises", id="exercises"))
     blocks.append(exercises(derivation, example))
@@ -277,7 +278,7 @@ def _given_display(given: Sequence[Inlines]) -> list[Block]:
     return found
 
 
-def _kernel(derivation: Derivation, source: str) -> list[Block]:
+def _kernel(derivation: Derivation, source: str, example: Example) -> list[Block]:
     if not source:
         return []
     return [
@@ -289,6 +290,8 @@ def _kernel(derivation: Derivation, source: str) -> list[Block]:
             )
         ),
         Listing(source, "python", ("The compiled kernel's source.",), "listing"),
+        Paragraph(("To compile and run it on the numbers of the worked example:",)),
+        Listing(program_text(derivation, example), "python", ("The worked example, run.",), "run", runnable=True),
     ]
 
 

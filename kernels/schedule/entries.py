@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache
 
 import sympy as sp
 
@@ -62,7 +62,9 @@ class Writer:
         """The entry of ``expression`` at ``indices``, one for each axis; a number stands for itself at any indices."""
         rule = _RULES.get(type(expression))
         if rule is None:
-            raise CannotCompile(f"{type(expression).__name__} appears in derived formulas for readers; it has no kernel")
+            raise CannotCompile(
+                f"{type(expression).__name__} appears in derived formulas for readers; it has no kernel"
+            )
         shape = self.shape(expression)
         return rule(self, expression, indices if shape else ())
 
@@ -147,7 +149,9 @@ def _product(writer: Writer, node: ast.Product, at: Indices) -> Expression:
             scalars.append(writer.entry(factor, ()))
             continue
         chain = (*chain, factor)
-        if len(chain) > 1 and not writer.shape(ast.Product(chain)):  # a row times a column: a scalar, which scales the rest
+        if len(chain) > 1 and not writer.shape(
+            ast.Product(chain)
+        ):  # a row times a column: a scalar, which scales the rest
             scalars.append(_chain(writer, chain, ROW_ZERO, ROW_ZERO))
             chain = ()
     if not chain:
@@ -184,7 +188,7 @@ def _chain(writer: Writer, arrays: tuple[Expression, ...], i: Integer, j: Intege
 def _cheapest_cut(extents: tuple[int, ...]) -> int:
     """Where the last multiplication of a chain stands: between factors cut - 1 and cut."""
 
-    @lru_cache(maxsize=None)
+    @cache
     def cost(first: int, last: int) -> tuple[int, int]:
         if last - first == 1:
             return 0, last

@@ -63,7 +63,9 @@ def slope(name: str, order: int) -> sp.Expr:
     return sp.diff(lower, X) + sp.diff(lower, Y) * first
 
 
-def from_sympy(value: sp.Expr, known: Mapping[sp.Symbol, Expression], rewrite: Callable[[Expression], Expression]) -> Expression:
+def from_sympy(
+    value: sp.Expr, known: Mapping[sp.Symbol, Expression], rewrite: Callable[[Expression], Expression]
+) -> Expression:
     """A formula of a row as an expression, entry by entry."""
 
     def convert(value: sp.Expr) -> Expression:

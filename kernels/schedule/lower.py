@@ -13,8 +13,25 @@ from derive.language.system import Range
 from kernels.schedule import bounds
 from kernels.schedule.order import renamed
 from kernels.schedule.plan import (
-    BATCH, BATCH_SIZE, Array, Average, For, Given, If, Multiply, Node, Outer, Pack, Part, Plan, Set, Stages, Statement, TimeLoop,
-    View, Whole,
+    BATCH,
+    BATCH_SIZE,
+    Array,
+    Average,
+    For,
+    Given,
+    If,
+    Multiply,
+    Node,
+    Outer,
+    Pack,
+    Part,
+    Plan,
+    Set,
+    Stages,
+    Statement,
+    TimeLoop,
+    View,
+    Whole,
 )  # fmt: skip
 from kernels.schedule.stages import condition_symbols, index_symbols, is_plain
 
@@ -124,7 +141,9 @@ class _Lowering:
         )
 
     def is_batched(self, value: Expression) -> bool:
-        return any(self.arrays[n.name].batched for n in ast.walk(value) if isinstance(n, Access) and n.name in self.arrays)
+        return any(
+            self.arrays[n.name].batched for n in ast.walk(value) if isinstance(n, Access) and n.name in self.arrays
+        )
 
     def batch_role(self, part: Part) -> str:
         """Whether the sequences of a batch are 'separate', are 'summed', or do not occur."""

@@ -18,6 +18,7 @@ from kernels.schedule.plan import Array, Average, Plan, View
 from kernels.schedule.stages import cut
 from kernels.schedule.storage import in_place, without_time
 
+
 @dataclass(frozen=True)
 class Pass:
     """One step from a program to its plan; ``sentence`` says what is true afterwards."""
@@ -28,8 +29,13 @@ class Pass:
 
 PASSES = (
     Pass("prune", "Only equations that the wanted arrays need are left."),
-    Pass("place", "Each array has its axes: superscripts, the batch where a given array reaches it, the axes of one value."),
-    Pass("cut", "Each part is one product, one sum or one entrywise formula, and every intermediate result has a name."),
+    Pass(
+        "place",
+        "Each array has its axes: superscripts, the batch where a given array reaches it, the axes of one value.",
+    ),
+    Pass(
+        "cut", "Each part is one product, one sum or one entrywise formula, and every intermediate result has a name."
+    ),
     Pass("order", "Parts stand in an order that makes values before they are read; circles are loops over time."),
     Pass("lower", "Parts are products of matrices where the arrays allow it, and loop nests elsewhere."),
     Pass("fuse", "Neighbouring loops over the same range are one loop where no value is read too early."),

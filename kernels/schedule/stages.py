@@ -87,8 +87,7 @@ class _Cutter:
             return value
         declared = self.outside[value.name]
         conditions = [
-            ast.Within(step, item.lower, item.upper)
-            for step, item in zip(value.superscripts, declared, strict=True)
+            ast.Within(step, item.lower, item.upper) for step, item in zip(value.superscripts, declared, strict=True)
         ] + [
             ast.Within(place, sp.Integer(0), extent - 1)
             for place, extent in zip(value.subscripts, self.scope[value.name].shape, strict=True)
@@ -225,9 +224,11 @@ class _Cutter:
         kept = tuple(c for c in conditions if condition_symbols(c) <= {item.index for item in (*times, *entries)})
         inner = {item.index for item in axes if (item.index in in_time)}
         order = [item.index for item in (*times, *entries)]
-        key = canonical(ast.Guard(kept, value) if kept else value, order), tuple(
-            (item.lower, item.upper) for item in (*times, *entries)
-        ), len(inner)
+        key = (
+            canonical(ast.Guard(kept, value) if kept else value, order),
+            tuple((item.lower, item.upper) for item in (*times, *entries)),
+            len(inner),
+        )
         if key in self.known:
             name = self.known[key].name
         else:
@@ -271,9 +272,7 @@ class _Cutter:
             return self.plain_argument(value, scope, conditions)
         return inside(value, scope, conditions)
 
-    def plain_argument(
-        self, call: ast.Call, scope: tuple[Range, ...], conditions: tuple[Condition, ...]
-    ) -> ast.Call:
+    def plain_argument(self, call: ast.Call, scope: tuple[Range, ...], conditions: tuple[Condition, ...]) -> ast.Call:
         (argument,) = call.arguments
         if isinstance(argument, Access):
             return call

@@ -170,7 +170,9 @@ def lives_one_step(axis: int, array: Array, found: list[Use]) -> bool:
         return False
     (index,) = indices
     loops = {id(loop) for use in found for loop in use.loops if loop.index == index}
-    return isinstance(index, sp.Symbol) and len(loops) == 1 and all(any(o.index == index for o in u.loops) for u in found)
+    return (
+        isinstance(index, sp.Symbol) and len(loops) == 1 and all(any(o.index == index for o in u.loops) for u in found)
+    )
 
 
 def step_of(of: Access | View, axis: int, array: Array) -> object:

@@ -207,13 +207,15 @@ def test_kernel_prints_source_that_python_can_read(dtype: str, capsys: pytest.Ca
     assert dtype in source
 
 
-def test_a_system_with_an_open_function_has_no_kernel_and_is_told_why(
+def test_a_system_with_an_open_function_is_verified_with_a_stand_in_and_has_no_kernel(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "open.txt"
     path.write_text(ELMAN.replace("f is tanh", "f is opaque"), encoding="utf-8")
+    assert cli.main(["verify", str(path)]) == 0
+    assert "gradient in U (f = " in capsys.readouterr().out
     assert cli.main(["kernel", str(path)]) == 2
-    assert "has no kernel: " in capsys.readouterr().err
+    assert "There is no kernel: the function f is left open by the definition." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("edition", ["student", "teacher"])
@@ -282,9 +284,9 @@ USAGE = {
     "no output": (["handout", "elman"], "the following arguments are required: -o/--output"),
     "negative seed": (["verify", "elman", "--seed", "-1"], "a seed is a whole number from 0 on, not '-1'"),
     "unknown precision": (["kernel", "elman", "--dtype", "float16"], "invalid choice: 'float16'"),
-    "unknown suffix": (["handout", "elman", "-o", "elman.docx"], "pdf, html, tex, md, ipynb"),
+    "unknown suffix": (["handout", "elman", "-o", "elman.docx"], "pdf, html, tex, md or ipynb."),
     "misspelt suffix": (["handout", "elman", "-o", "elman.pfd"], "Did you mean pdf?"),
-    "no suffix": (["handout", "elman", "-o", "elman"], "pdf, html, tex, md, ipynb"),
+    "no suffix": (["handout", "elman", "-o", "elman"], "pdf, html, tex, md or ipynb."),
     "no such folder": (["handout", "elman", "-o", "nowhere/elman.pdf"], "There is no folder nowhere."),
     "missing file": (["show", "nowhere.txt"], "nowhere.txt cannot be read: No such file or directory."),
     "empty name": (["show", ""], "There is no system called ''."),

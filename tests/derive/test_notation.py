@@ -63,7 +63,7 @@ WRITTEN: list[tuple[Expression, str | None, str]] = [
     (product(access("d_U"), before), r"dU\, h^{t - 1}", "dU hᵗ⁻¹"),
     (product(U, access("d_h", t - 1)), r"U\, dh^{t - 1}", "U dhᵗ⁻¹"),
     (access("loss_step", t), r"\ell_{\mathrm{step}}^{t}", "ℓₛₜₑₚᵗ"),
-    (ast.Derivative(access("h", T), access("h", k)), r"\frac{\partial h^{T}}{\partial h^{k}}", "∂hᵀ/∂hᵏ"),
+    (ast.Derivative(access("h", T), access("h", k)), r"\frac{\partial h^{T}}{\partial h^{k}}", "∂h^T/∂hᵏ"),
     # indices
     (access("x", at=(index("c"), s * i + a_ - p)), "x_{c, si + a - p}", "x_{c,si+a−p}"),
     (access("W_hh", at=(i, j)), "(W_{hh})_{ij}", "(Wₕₕ)ᵢⱼ"),
@@ -204,7 +204,7 @@ def test_a_system_reads_as_on_the_slide():
     assert lines == [
         "zᵗ = W xᵗ + U hᵗ⁻¹  for t = 1, …, T",
         "hᵗ = f(zᵗ)  for t = 1, …, T",
-        "ŷ = ⟨v, hᵀ⟩",
+        "ŷ = ⟨v, h^T⟩",
         "ℓ = 1/2 (ŷ − y)²",
     ]
     assert [plain(start_formula(start, system.program, names)) for start in system.program.starts] == ["h⁰ = 0"]

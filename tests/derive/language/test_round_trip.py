@@ -114,9 +114,10 @@ AWKWARD = {
         source One, two.
         source Three.
     """,
-}  # fmt: skip
+}
 
-SYSTEMS = {name: catalogue.load(name) for name in catalogue.names()} | {name: parse(text, name) for name, text in AWKWARD.items()}  # fmt: skip
+SYSTEMS = {name: catalogue.load(name) for name in catalogue.names()}
+SYSTEMS |= {name: parse(text, name) for name, text in AWKWARD.items()}
 
 
 @pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS)
@@ -136,15 +137,28 @@ def test_the_catalogue_prints_as_it_was_written():
 
 
 FORMS = (
-    "({} + {})", "({} - {})", "({}) .* ({})", "U ({})", "U' ({})", "f({})", "-({})", "(a (1 - a)) ({})", "({}) / 3", "({}).^2",
-    "diag({0}) ({0})", "<{0}, b> ({0})", "sum over k = 1..T of ({})", "{} + b v' ({})", "(f'({})) .* ({})",
-)  # fmt: skip
+    "({} + {})",
+    "({} - {})",
+    "({}) .* ({})",
+    "U ({})",
+    "U' ({})",
+    "f({})",
+    "-({})",
+    "(a (1 - a)) ({})",
+    "({}) / 3",
+    "({}).^2",
+    "diag({0}) ({0})",
+    "<{0}, b> ({0})",
+    "({} + sum over k = 1..T of W x^k)",
+    "{} + b v' ({})",
+    "(f'({})) .* ({})",
+)
 """What is built from inner expressions; {0} twice uses the same one twice."""
 
 
 @st.composite
 def random_systems(draw: st.DrawFn) -> str:
-    """One to three states of lags up to two, coupled within and across steps, with nested expressions of depth three."""
+    """One to three states of lags up to two, coupled within and across steps, in expressions of depth three."""
     count = draw(st.integers(1, 3))
     states = ["h", "g", "q"][:count]
     lags = {state: draw(st.integers(1, 2)) for state in states}

@@ -66,7 +66,7 @@ WRONG = ("W v", "v v", "v + b", "v .* b", "W / v", "2^v", "<v, b>", "softmax(W)"
          "product over t = 1 up to T of W", "block((U, b), (U, v))")  # fmt: skip
 
 
-@pytest.mark.parametrize(("text", "shape"), SHAPES.items(), ids=SHAPES)
+@pytest.mark.parametrize("text, shape", SHAPES.items(), ids=SHAPES)
 def test_an_expression_has_its_shape(text: str, shape: str):
     expression = parse_expression(text, PROGRAM, "tij")
     assert space(shape_of(expression, PROGRAM)) == shape
@@ -98,7 +98,7 @@ INFERRED = {
 }
 
 
-@pytest.mark.parametrize(("equation", "start", "shape"), INFERRED.values(), ids=INFERRED)
+@pytest.mark.parametrize("equation, start, shape", INFERRED.values(), ids=INFERRED)
 def test_the_shape_of_a_state_is_inferred(equation: str, start: str, shape: str):
     program = parse(
         f"""

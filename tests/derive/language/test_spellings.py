@@ -29,10 +29,31 @@ PROGRAM = parse(
 
 # The first spelling of each row is the one that is printed.
 SPELLINGS: dict[str, tuple[str, ...]] = {
-    "matrix product": ("W x^t", "W @ x^t", "W xᵗ", "W x^{t}", "W x^(t)", r"\mathbf{W} x^t", r"\mathrm{W}x^t", "(W) (x^t)"),
+    "matrix product": (
+        "W x^t",
+        "W @ x^t",
+        "W xᵗ",
+        "W x^{t}",
+        "W x^(t)",
+        r"\mathbf{W} x^t",
+        r"\mathrm{W}x^t",
+        "(W) (x^t)",
+    ),
     "earlier step": ("h^{t-1}", "h^{t - 1}", "hᵗ⁻¹", "h^(t-1)", "h^{t−1}", "h^{(t-1)}"),
     "last step": ("h^T", "hᵀ", "h^{T}", "h^(T)"),
-    "transpose": ("U' v", "U.T v", "U^T v", "Uᵀ v", "U^⊤ v", r"U^\top v", "U^{T} v", r"U^{\mathsf{T}} v", "U.T @ v", "U′ v", "U^{⊤}v"),
+    "transpose": (
+        "U' v",
+        "U.T v",
+        "U^T v",
+        "Uᵀ v",
+        "U^⊤ v",
+        r"U^\top v",
+        "U^{T} v",
+        r"U^{\mathsf{T}} v",
+        "U.T @ v",
+        "U′ v",
+        "U^{⊤}v",
+    ),
     "transpose of a step": ("h^t'", "(h^t)'", "(h^t)^T", "(hᵗ)ᵀ", "h^t^⊤", "(h^t).T"),
     "twice transposed": ("U", "U''", "(U')'", "(Uᵀ)ᵀ"),
     "entry by entry": ("z^t .* v", "z^t ⊙ v", "z^t ∘ v", r"z^t \odot v", "z^t odot v", r"z^t \circ v"),
@@ -43,13 +64,23 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
     "a hat": ("yhat - y", "ŷ - y", r"\hat{y} - y", r"\hat y - y", "y\u0302 - y", "yhat − y"),
     "the loss": ("loss", "ℓ", "ell", r"\ell"),
     "a square": ("yhat^2", "ŷ²", "yhat^{2}", "yhat^(2)", "yhat.^2", "ŷ^2"),
-    "a square of a bracket": ("(yhat - y)^2 / 2", "(yhat - y)² / 2", r"\frac{(\hat{y} - y)^2}{2}", "((yhat - y)^2) / 2"),
+    "a square of a bracket": (
+        "(yhat - y)^2 / 2",
+        "(yhat - y)² / 2",
+        r"\frac{(\hat{y} - y)^2}{2}",
+        "((yhat - y)^2) / 2",
+    ),
     "a matrix squared": ("U U", "U^2", "U²", "U @ U"),
     "entries squared": ("v.^2", "v .^ 2", "v.^{2}"),
     "a derivative of f": ("f'(z^t)", "f′(z^t)", "f^{\\prime}(z^t)", "f ' (z^t)", "f’(z^t)"),
     "a second derivative": ("f''(z^t)", "f″(z^t)", "f′′(z^t)"),
     "a power of a call": ("(f(y))^2", "f(y)^2", "f(y)²"),
-    "a diagonal matrix": ("diag(f'(z^t)) U", r"\mathrm{diag}(f'(z^t)) U", r"\operatorname{diag}\left(f'(z^t)\right) U", r"\diag(f'(z^t))U"),
+    "a diagonal matrix": (
+        "diag(f'(z^t)) U",
+        r"\mathrm{diag}(f'(z^t)) U",
+        r"\operatorname{diag}\left(f'(z^t)\right) U",
+        r"\diag(f'(z^t))U",
+    ),
     "a function of an array": ("logsumexp(v)", r"\logsumexp(v)", r"\mathrm{logsumexp}(v)"),
     "tanh": ("tanh(z^t)", r"\tanh(z^t)", r"\tanh z^t"[:5] + "(z^t)"),
     "a sum over time": (
@@ -84,19 +115,33 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
     ),
     "an identity": ("(I_n - U) v", "(I - U) v", "(eye(n) - U) v"),
     "a condition": ("[i = j] v[i]", "[i = j] * v[i]", "([i = j] v[i])"),
-    "a range as a condition": ("[0 <= i - 1 <= n - 1] v[i - 1]", "[0 ≤ i-1 ≤ n-1] v[i-1]", r"[0 \le i-1 \leq n-1] v_{i-1}"),
+    "a range as a condition": (
+        "[0 <= i - 1 <= n - 1] v[i - 1]",
+        "[0 ≤ i-1 ≤ n-1] v[i-1]",
+        r"[0 \le i-1 \leq n-1] v_{i-1}",
+    ),
     "a divisibility": ("[2 divides i] v[i]",),
     "sizes as numbers": ("loss / T", "loss ./ T", r"\frac{\ell}{T}", "ℓ/T", "(loss) / (T)"),
     "a whole-number expression": ("(T - t) * loss", "(T - t) loss", "(-t + T) loss"),
     "a decimal": ("0.25 * v", ".25 v", "0.250 v", "25e-2 v"),
     "Kronecker": ("kron(x^t', I_n)", "x^t' ⊗ I_n", r"(x^t)^\top \otimes I_n"),
     "vec": ("vec(U)", r"\mathrm{vec}(U)", r"\vec(U)"),
-    "a gradient's name": (r"(partial loss / partial W)", "∂loss/∂W", "∂ℓ/∂W", r"\frac{\partial \ell}{\partial W}", "partial loss / partial W"),
+    "a gradient's name": (
+        r"(partial loss / partial W)",
+        "∂loss/∂W",
+        "∂ℓ/∂W",
+        r"\frac{\partial \ell}{\partial W}",
+        "partial loss / partial W",
+    ),
     "blocks": ("block((U, W), (U, W))",),
     "filled arrays": ("zeros(n, d) + W", "zeros(n,d) + W"),
     "signs": ("-v - v", "- v + -v", "-v + (-v)"),
-    "a gradient by vec": ("(partial z^t / partial vec(W))", "∂zᵗ/∂vec(W)", r"\frac{\partial z^t}{\partial \mathrm{vec}(W)}"),
-}  # fmt: skip
+    "a gradient by vec": (
+        "(partial z^t / partial vec(W))",
+        "∂zᵗ/∂vec(W)",
+        r"\frac{\partial z^t}{\partial \mathrm{vec}(W)}",
+    ),
+}
 
 
 def read(text: str, program: Program = PROGRAM) -> Expression:
@@ -183,14 +228,17 @@ def test_a_definition_in_another_spelling_is_the_same_system(text: str):
 
 
 INDEX_FORMS = {
-    "brackets": ("z^t[i] = sum over j of W[i,j] * x^t[j] + sum over k of U[i,k] * h^{t-1}[k]", "yhat = sum over i of v[i] * h^T[i]"),
+    "brackets": (
+        "z^t[i] = sum over j of W[i,j] * x^t[j] + sum over k of U[i,k] * h^{t-1}[k]",
+        "yhat = sum over i of v[i] * h^T[i]",
+    ),
     "subscripts": ("z_i^t = Σ_j W_{i,j} x_j^t + Σ_k U_{i,k} h_k^{t-1}", "yhat = Σ_i v_i h^T_i"),
     "latex": (r"z^{t}_{i} = \sum_{j} W_{ij} x^{t}_{j} + \sum_{k} U_{ik} h^{t-1}_{k}", r"\hat{y} = \sum_{i} v_i h_i^T"),
     "ranges said": (
         "z^t[i] = sum over j = 0..d-1 of W[i,j] * x^t[j] + sum over k = 0..n-1 of U[i,k] * h^{t-1}[k] for i = 0..n-1",
         "yhat = sum over i = 0..n-1 of v[i] * h^T[i]",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("lines", INDEX_FORMS.values(), ids=INDEX_FORMS)

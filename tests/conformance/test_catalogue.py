@@ -1,0 +1,175 @@
+"""Every promise, on every entry of the catalogue: text, derivation, evidence, kernel and handout."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+import nbformat
+import numpy as np
+import pytest
+
+import kernels
+from derive.catalogue import load, names
+from derive.derivation import gradient
+from derive.evaluate import draw, gather, run
+from derive.handout.editions import edition
+from derive.handout.writers import WRITERS, write
+from derive.language.parser import parse
+from derive.language.printer import source
+from derive.lesson import handout, worked_example
+from derive.trace import Step
+from kernels.verify import check_steps, trial_sizes, verify
+
+CATALOGUE = names()
+TOLERANCES = {"float64": 1e-10, "float32": 2e-4}
+
+
+def everything(steps: tuple[Step, ...]) -> list[Step]:
+    return [inner for step in steps for inner in (step, *step.details)]
+
+
+def split(derivation, values):  # type: ignore[no-untyped-def]
+    """The values of a draw as the kernel's two dictionaries."""
+    learnt = {d.name for d in derivation.forward.declarations if d.role == "learn"}
+    parameters = {key: value for key, value in values.items() if key in learnt}
+    return parameters, {key: value for key, value in values.items() if key not in learnt}
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_a_definition_prints_back_to_itself(name: str) -> None:
+    system = load(name)
+    again = parse(source(system), name)
+    assert source(again) == source(system)
+    assert again.program.equations == system.program.equations
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_every_gradient_agrees_with_every_witness_that_is_installed(name: str) -> None:
+    report = verify(gradient(load(name)), seed=3)
+    assert report.passed, report.table()
+    assert max(record.error for record in report if record.witness != "differences") <= 1e-10
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_every_step_and_every_detail_has_evidence_of_its_own(name: str) -> None:
+    derivation = gradient(load(name))
+    evidence = check_steps(derivation, seed=3)
+    for step in everything(derivation.steps):
+        assert evidence[step.id], f"{step.id} claims nothing"
+        assert all(record.passed for record in evidence[step.id]), step.id
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_every_step_says_why_and_shows_what(name: str) -> None:
+    derivation = gradient(load(name))
+    ids = [step.id for step in everything(derivation.steps)]
+    assert len(ids) == len(set(ids))
+    for step in everything(derivation.steps):
+        assert step.rule
+        assert step.reason
+        assert step.title
+        assert step.lines or step.proof
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_gradients_have_the_shape_of_what_they_are_taken_by(name: str) -> None:
+    derivation = gradient(load(name))
+    sizes, values = draw(derivation.forward, 5)
+    results = run(derivation.program, sizes, values)
+    for key, access in derivation.gradients.items():
+        found = gather(derivation.program, results, access, sizes)
+        assert np.shape(found) == np.shape(values[key])
+
+
+@pytest.mark.parametrize("dtype", TOLERANCES)
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_the_kernel_computes_what_the_evaluator_does(name: str, dtype: str) -> None:
+    derivation = gradient(load(name))
+    kernel = kernels.compile(derivation, dtype=dtype)
+    for seed, sizes in enumerate(trial_sizes(derivation.forward, 11)):
+        extents, values = draw(derivation.forward, seed, sizes)
+        results = run(derivation.program, extents, values)
+        cast = {key: np.asarray(value, dtype=dtype) for key, value in values.items()}
+        parameters, inputs = split(derivation, cast)
+        found = kernel.gradients(parameters, inputs, wrt=list(derivation))
+        loss, learnt = kernel(parameters, inputs)
+        assert loss == pytest.approx(float(results[derivation.system.loss, ()]), rel=TOLERANCES[dtype], abs=TOLERANCES[dtype])
+        for key, access in derivation.gradients.items():
+            wanted = gather(derivation.program, results, access, extents)
+            assert found[key].dtype == dtype
+            np.testing.assert_allclose(found[key], wanted, rtol=TOLERANCES[dtype], atol=TOLERANCES[dtype])
+            if key in learnt:
+                np.testing.assert_allclose(learnt[key], wanted, rtol=TOLERANCES[dtype], atol=TOLERANCES[dtype])
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_a_batch_is_the_mean_of_its_sequences(name: str) -> None:
+    derivation = gradient(load(name))
+    kernel = kernels.compile(derivation)
+    sizes, first = draw(derivation.forward, 1)
+    others = [draw(derivation.forward, seed, sizes)[1] for seed in (2, 3)]
+    parameters, _ = split(derivation, first)
+    members = [split(derivation, values)[1] for values in (first, *others)]
+    batch = {key: np.stack([member[key] for member in members]) for key in members[0]}
+    together = kernel(parameters, batch)
+    apart = [kernel(parameters, member) for member in members]
+    assert together[0] == pytest.approx(np.mean([loss for loss, _ in apart]), rel=1e-12)
+    for key in together[1]:
+        np.testing.assert_allclose(together[1][key], np.mean([g[key] for _, g in apart], axis=0), rtol=1e-10, atol=1e-12)
+
+
+@pytest.fixture(scope="module")
+def documents():  # type: ignore[no-untyped-def]
+    """The handout of each entry, made once."""
+    made = {}
+
+    def of(name: str):  # type: ignore[no-untyped-def]
+        if name not in made:
+            derivation = gradient(load(name))
+            made[name] = handout(
+                derivation,
+                step_evidence=check_steps(derivation),
+                report=tuple(verify(derivation, witnesses=["autograd", "complex step", "differences"])),
+                kernel_source=kernels.compile(derivation).source,
+                example=worked_example(derivation),
+            )
+        return made[name]
+
+    return of
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_a_handout_is_written_in_every_format_with_the_same_bytes_each_time(documents, name, suffix, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    for which in ("student", "teacher"):
+        document = edition(documents(name), which)
+        first = write(document, tmp_path / f"first.{suffix}").read_bytes()
+        again = write(document, tmp_path / f"again.{suffix}").read_bytes()
+        assert first == again
+        assert len(first) > 5000
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_the_latex_compiles_without_errors_or_overfull_boxes(documents, name, tmp_path, needs_tex) -> None:  # type: ignore[no-untyped-def]
+    for which in ("student", "teacher"):
+        path = write(edition(documents(name), which), tmp_path / f"{which}.tex")
+        done = subprocess.run(
+            [needs_tex, "-interaction=nonstopmode", "-halt-on-error", path.name],
+            cwd=tmp_path, capture_output=True, text=True, errors="replace", timeout=120, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout[-2000:]
+        overfull = re.findall(r"Overfull \\hbox \((\d+\.\d+)pt", done.stdout)
+        assert not [width for width in overfull if float(width) > 1.0], f"{name} {which}: {overfull}"
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_the_notebook_is_valid_and_its_code_runs(documents, name, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    path = write(documents(name), tmp_path / "notebook.ipynb")
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    scope: dict[str, object] = {}
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    assert code
+    for cell in code:
+        exec(compile(cell, "cell", "exec"), scope)  # the notebook is ours: its cells are what a reader would run

@@ -1,0 +1,237 @@
+"""Kernels compute what the evaluator computes, from a cache that several processes share, on arrays that the caller owns."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import derive
+import kernels
+from kernels import cache
+from tests.kernels.agreement import assert_agrees, derivation, problem
+from tests.kernels.systems import ODD, text
+from tests.random_systems import random_system
+
+DTYPES = ("float64", "float32")
+ELMAN = """
+from time import perf_counter
+import numpy as np, derive, kernels
+kernel = kernels.compile(derive.gradient(derive.load("elman")))
+ones = np.ones
+loss, gradients = kernel({"W": ones((3, 2)), "U": ones((3, 3)), "v": ones(3)}, {"x": ones((4, 2)), "y": 1.0})
+print(repr(loss), kernel.path)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _one_cache_for_all_tests(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    monkeypatch.setenv(cache.VARIABLE, str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", derive.names())
+def test_the_source_of_every_system_in_the_catalogue_agrees_with_the_evaluator(name: str, dtype: str):
+    found = derive.gradient(derive.load(name))
+    kernel = kernels.compile(found, dtype=dtype, jit=False)
+    for seed, batch, starts in ((0, 3, True), (1, None, False), (2, 1, True)):
+        assert_agrees(kernel, problem(found, seed, batch=batch, starts=starts))
+    assert_agrees(kernel, problem(found, 3, dict.fromkeys((size.name for size in found.program.sizes), 1)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", derive.names())
+def test_every_system_in_the_catalogue_compiles_to_what_its_source_says(name: str):
+    found = derive.gradient(derive.load(name))
+    for dtype in DTYPES:
+        assert_agrees(kernels.compile(found, dtype=dtype), problem(found, 4, batch=3))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_compiled_elman_kernel_agrees_with_the_evaluator(dtype: str):
+    found = derive.gradient(derive.load("elman"))
+    kernel = kernels.compile(found, dtype=dtype)
+    for sizes in ({"T": 1, "d": 1, "n": 1}, {"T": 7, "d": 5, "n": 37}):
+        for batch in (None, 1, 4):
+            assert_agrees(kernel, problem(found, 5, sizes, batch))
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_systems_agree_with_the_evaluator(name: str):
+    found = derivation(text(name))
+    kernel = kernels.compile(found, jit=False)
+    for seed, batch in ((0, 2), (1, None)):
+        assert_agrees(kernel, problem(found, seed, batch=batch, starts=False))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_systems_agree_with_the_evaluator(seed: int):
+    drawn = random_system(seed)
+    found = derivation(drawn.text)
+    dtype, batch = DTYPES[seed % 2], (3, None, 1)[seed % 3]
+    kernel = kernels.compile(found, dtype=dtype, jit=False)
+    assert_agrees(kernel, problem(found, seed, drawn.sizes, batch, starts=seed % 5 > 0))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(100, 106))
+def test_random_systems_compile_to_what_their_source_says(seed: int):
+    drawn = random_system(seed)
+    found = derivation(drawn.text)
+    assert_agrees(kernels.compile(found), problem(found, seed, drawn.sizes, 3))
+
+
+def test_functions_left_open_are_bound_or_refused():
+    found = derivation(
+        "title open\nsizes n width\ngiven x in R^n, y in R\nlearn w in R^n\nloss = squared(phi(<w, x>), y)\n"
+    )
+    with pytest.raises(kernels.UnboundFunction, match="phi is left open"):
+        kernels.compile(found, jit=False)
+    bound = {"phi": "softplus"}
+    assert_agrees(kernels.compile(found, jit=False, functions=bound), problem(found, functions=bound))
+
+
+def test_a_formula_for_readers_is_refused():
+    text = "title chain\nsizes n width, T steps\nlearn A in R^(n x n)\nloss = trace(product over t = T down to 1 of A)\n"
+    with pytest.raises((kernels.CannotCompile, derive.DefinitionError)):
+        kernels.compile(derivation(text), jit=False)
+
+
+# Values and starts ----------------------------------------------------------------------------------------------------
+
+
+def elman(**options: object) -> kernels.Kernel:
+    return kernels.compile(derive.gradient(derive.load("elman")), **options)  # type: ignore[arg-type]
+
+
+def test_forward_values_have_the_batch_first_and_the_declared_steps_after_it():
+    tried = problem(derive.gradient(derive.load("elman")), sizes={"T": 5, "d": 2, "n": 3}, batch=4)
+    kernel, (parameters, inputs) = elman(jit=False), tried.at("float64")
+    values = kernel.forward(parameters, inputs, ["yhat", "h", "loss"])
+    assert {key: array.shape for key, array in values.items()} == {"yhat": (4,), "h": (4, 5, 3), "loss": (4,)}
+    np.testing.assert_allclose(values["h"][:, -1] @ parameters["v"], values["yhat"])
+    np.testing.assert_allclose(np.mean(values["loss"]), tried.loss)
+    single = kernel.forward(parameters, {key: array[0] for key, array in inputs.items()}, ["h"])
+    np.testing.assert_allclose(single["h"], values["h"][0])
+
+
+def test_one_start_for_a_whole_batch_has_the_sum_of_the_gradients():
+    tried = problem(derive.gradient(derive.load("elman")), sizes={"T": 3, "d": 2, "n": 3}, batch=4)
+    kernel, (parameters, inputs) = elman(jit=False), tried.at("float64")
+    start = inputs.pop("h^0")[0]
+    repeated = kernel.gradients(parameters, {**inputs, "h^0": np.stack([start] * 4)}, ["h^0", "U"])
+    once = kernel.gradients(parameters, {**inputs, "h0": start}, ["h0", "U"])
+    np.testing.assert_allclose(once[0], repeated[0])
+    np.testing.assert_allclose(once[1]["h0"], repeated[1]["h^0"].sum(axis=0))
+    np.testing.assert_allclose(once[1]["U"], repeated[1]["U"])
+
+
+@pytest.mark.parametrize("jit", [True, False])
+def test_nan_goes_where_the_evaluator_lets_it_go(jit: bool):
+    found = derive.gradient(derive.load("elman"))
+    tried = problem(found, sizes={"T": 3, "d": 2, "n": 9}, batch=2)
+    parameters, inputs = tried.at("float64")
+    inputs["x"][1, 0, 0] = np.nan
+    loss, gradients = elman(jit=jit).gradients(parameters, inputs, ["U", "x"])
+    assert np.isnan(loss)
+    assert np.isnan(gradients["U"]).all()
+    assert np.isnan(gradients["x"][1]).all()
+    np.testing.assert_allclose(gradients["x"][0], tried.gradients["x"][0])
+
+
+def test_results_belong_to_the_caller():
+    tried = problem(derive.gradient(derive.load("elman")), sizes={"T": 3, "d": 2, "n": 3})
+    kernel, (parameters, inputs) = elman(jit=False), tried.at("float64")
+    _, first = kernel(parameters, inputs)
+    kept = {key: array.copy() for key, array in first.items()}
+    kernel({key: 2 * array for key, array in parameters.items()}, inputs)
+    for key, array in first.items():
+        np.testing.assert_array_equal(array, kept[key])
+        assert array.flags.writeable
+
+
+def test_two_threads_may_call_one_kernel():
+    tried = problem(derive.gradient(derive.load("elman")), sizes={"T": 60, "d": 4, "n": 30}, batch=3)
+    kernel, (parameters, inputs) = elman(), tried.at("float64")
+    wrong: list[str] = []
+
+    def work() -> None:
+        for _ in range(200):
+            _, gradients = kernel(parameters, inputs)
+            wrong.extend(key for key in gradients if not np.allclose(gradients[key], tried.gradients[key]))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_the_single_precision_kernel_computes_nothing_in_double_precision():
+    kernel = elman(dtype="float32")
+    function = kernel.question("gradients", *kernel.learnt).variant.function
+    (code,) = function.inspect_llvm().values()
+    arithmetic = [line for line in code.splitlines() if " double" in line and ("fmul" in line or "fadd" in line)]
+    assert not arithmetic
+
+
+# The cache ------------------------------------------------------------------------------------------------------------
+
+
+def run(environment: dict[str, str], *lines: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", "\n".join([*lines, ELMAN])],
+        env={**os.environ, **environment},
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def answers(*processes: subprocess.Popen[str]) -> list[tuple[str, str]]:
+    found = []
+    for process in processes:
+        output, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+        loss, path = output.split()
+        found.append((loss, path))
+    return found
+
+
+def test_two_processes_that_start_at_once_share_one_file(tmp_path: Path):
+    first, second = answers(*(run({cache.VARIABLE: str(tmp_path)}) for _ in range(2)))
+    assert first == second
+    assert Path(first[1]).parent == tmp_path
+    compiled = list((tmp_path / "__pycache__").glob("*.nbc"))
+    (third,) = answers(run({cache.VARIABLE: str(tmp_path)}))
+    assert third == first
+    assert list((tmp_path / "__pycache__").glob("*.nbc")) == compiled, "a third process compiled again"
+
+
+def test_without_a_place_to_write_a_temporary_directory_serves(tmp_path: Path):
+    blocked = tmp_path / "a file"
+    blocked.write_text("no directory")
+    home = {"HOME": str(blocked), "XDG_CACHE_HOME": str(blocked / "x"), "TMPDIR": str(tmp_path)}
+    (found,) = answers(run({cache.VARIABLE: str(blocked / "y"), **home}))
+    assert Path(found[1]).is_relative_to(tmp_path)
+
+
+def test_another_version_of_a_tool_or_another_processor_gets_another_file(monkeypatch: pytest.MonkeyPatch):
+    before = cache.key("text")
+    cache.tools.cache_clear()
+    try:
+        monkeypatch.setattr(cache, "version", lambda tool: "0.0")
+        assert cache.key("text") != before
+        cache.tools.cache_clear()
+        monkeypatch.undo()
+        monkeypatch.setenv("NUMBA_CPU_NAME", "generic")
+        assert cache.key("text") != before
+    finally:
+        cache.tools.cache_clear()
