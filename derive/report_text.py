@@ -46,7 +46,7 @@ def _step(number: int, step: Step, names: Names, style: Format) -> Iterator[str]
         yield f"      = {style.display(formula(line.expression, names))}"
         yield from _words(line.reason, style, 10)
     for claim in step.claims:
-        yield f"    claim: {style.display(claim_formula(claim, names))}"
+        yield style.comment.format(f"    claim: {style.inline(claim_formula(claim, names))}")
 
 
 def _words(text: str, style: Format, indent: int) -> Iterator[str]:

@@ -1,6 +1,6 @@
-"""The expressions of the language: one small closed set of frozen nodes in which models, gradients and answers are all written.
+"""The expressions of the language: one closed set of frozen nodes in which models, gradients and answers are written.
 
-Indices and sizes inside a node are SymPy integer expressions; everything that holds array values is one of the nodes below.
+Indices and sizes inside a node are SymPy integer expressions; all that holds array values is one of the nodes below.
 A vector has shape ``(n,)`` and acts as a column; its transpose has shape ``(1, n)``; a scalar has shape ``()``.
 """
 
@@ -28,7 +28,7 @@ def size(name: str) -> sp.Symbol:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Where a node stands in its source text: 1-based line and column, and the column one past its end on that line."""
+    """Where a node stands in its source text: line and column from 1, and the column one past its end on that line."""
 
     line: int
     column: int
@@ -79,7 +79,7 @@ class SizeValue:
 class Access:
     """An array at superscripts (time), whole or at given subscripts: ``h^{t-1}``, ``U``, ``x[c, s*i + a]``.
 
-    With ``subscripts`` empty it is the whole array (shape of the declaration); with all of them given it is a scalar entry.
+    With ``subscripts`` empty it is the whole array (shape of the declaration); with all of them given a scalar entry.
     Subscripts count from 0; superscripts run over the range that the declaration gives.
     """
 
@@ -99,6 +99,8 @@ class Add:
 
 @dataclass(frozen=True, slots=True)
 class Negative:
+    """The operand with the opposite sign."""
+
     operand: Expression
     span: Span | None = _span()
 
@@ -121,7 +123,7 @@ class Hadamard:
 
 @dataclass(frozen=True, slots=True)
 class Quotient:
-    """Numerator over a scalar, or over an array of the same shape, entry by entry; 1 over an array is its reciprocals."""
+    """Numerator over a scalar, or entry by entry over an array of its shape; 1 over an array is its reciprocals."""
 
     numerator: Expression
     denominator: Expression
@@ -139,6 +141,8 @@ class Power:
 
 @dataclass(frozen=True, slots=True)
 class Transpose:
+    """Rows and columns exchanged; a vector becomes a row."""
+
     operand: Expression
     span: Span | None = _span()
 
@@ -154,7 +158,7 @@ class Inner:
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """The elementwise function ``function`` (a row of FUNCTIONS or an opaque name), or its ``order``-th derivative, of every entry."""
+    """A function (a row of FUNCTIONS or an opaque name), or its ``order``-th derivative, of every entry."""
 
     function: str
     argument: Expression
@@ -192,7 +196,7 @@ class Sum:
 
 @dataclass(frozen=True, slots=True)
 class OrderedProduct:
-    """body(first) · … · body(last), the factor at ``first`` on the left, counting down where first > last; empty: the identity.
+    """body(first) · … · body(last), the factor at ``first`` on the left; empty: the identity.
 
     ``descending`` says which way it counts, so that the empty product has a meaning for symbolic bounds.
     """
@@ -216,6 +220,8 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
+    """The square matrix with ones on its diagonal."""
+
     size: Integer
     span: Span | None = _span()
 
@@ -256,7 +262,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Derivative:
-    """∂of/∂wrt with everything in between taken along: a gradient (the shape of wrt) where ``of`` is a scalar, else a Jacobian matrix.
+    """∂of/∂wrt, everything in between taken along: a gradient where ``of`` is scalar, else a Jacobian matrix.
 
     It names a quantity on the left of an equation; evaluating it is a witness's work, not the evaluator's.
     """
@@ -349,7 +355,11 @@ def substitute_indices(expression: Expression, values: dict[sp.Symbol, Integer])
             inner = {key: value for key, value in values.items() if key != bound}
             bound, body = _fresh_where_captured(bound, body, inner)
             return replace(
-                expression, index=bound, lower=integer(lower), upper=integer(upper), body=substitute_indices(body, inner)
+                expression,
+                index=bound,
+                lower=integer(lower),
+                upper=integer(upper),
+                body=substitute_indices(body, inner),
             )
         case OrderedProduct(index=bound, first=first, last=last, body=body):
             inner = {key: value for key, value in values.items() if key != bound}

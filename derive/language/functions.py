@@ -1,10 +1,10 @@
-"""The tables of functions: elementwise functions of one number, functions of whole arrays, and losses written in the language itself."""
+"""The tables of functions: of one number, of whole arrays, and losses written in the language itself."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import sympy as sp
@@ -19,8 +19,8 @@ Y = sp.Symbol("y", real=True)
 class Function:
     """One elementwise function: what it is, its slope as people write it, and where it may be sampled.
 
-    ``slope`` is in the argument ``X`` and the value ``Y``, whichever reads better. ``evaluate(numbers, x)`` computes it with any
-    array module that has NumPy's names, on complex input too. ``steepest`` is sup |slope|, None where unbounded.
+    ``slope`` is in the argument ``X`` and the value ``Y``, whichever reads better. ``evaluate(numbers, x)`` computes it
+    with any array module that has NumPy's names, on complex input too. ``steepest`` is sup |slope|, None if unbounded.
     ``inlined`` rows are differentiated at once (exp' is exp); the others keep f' as a name until a step substitutes it.
     """
 
@@ -34,7 +34,7 @@ class Function:
     kink: str = ""
 
 
-@lru_cache(maxsize=None)
+@cache
 def symbolic(name: str, order: int = 0) -> type[sp.Function]:
     """The SymPy function standing for the ``order``-th derivative of the elementwise function ``name``."""
 
@@ -110,10 +110,20 @@ FUNCTIONS: dict[str, Function] = {
         kink="the slope at 0 is taken as 0",
     ),
     "exp": Function(
-        sp.exp(X), Y, lambda m, x: m.exp(x), "the power series: exp is its own derivative", domain=(-1.5, 1.5), inlined=True
+        sp.exp(X),
+        Y,
+        lambda m, x: m.exp(x),
+        "the power series: exp is its own derivative",
+        domain=(-1.5, 1.5),
+        inlined=True,
     ),
     "log": Function(
-        sp.log(X), 1 / X, lambda m, x: m.log(x), "the rule for inverse functions, applied to exp", domain=(0.3, 3.0), inlined=True
+        sp.log(X),
+        1 / X,
+        lambda m, x: m.log(x),
+        "the rule for inverse functions, applied to exp",
+        domain=(0.3, 3.0),
+        inlined=True,
     ),
     "sqrt": Function(
         sp.sqrt(X),
@@ -141,8 +151,8 @@ Entry = Callable[..., sp.Expr]
 class ArrayFunction:
     """One function of a whole array: its entries in index notation, and how it is evaluated.
 
-    ``entry(argument, shape, indices)`` is its value at ``indices``; ``scalar`` says whether the value is a number or has the
-    argument's shape; ``rank`` is the number of axes the argument must have, None for any.
+    ``entry(argument, shape, indices)`` is its value at ``indices``; ``scalar`` says whether the value is a number or has
+    the argument's shape; ``rank`` is the number of axes the argument must have, None for any.
     """
 
     entry: Callable[[Entry, tuple[sp.Expr, ...], tuple[sp.Expr, ...]], sp.Expr]
@@ -217,6 +227,6 @@ LOSSES: dict[str, tuple[tuple[str, ...], str]] = {
 }
 """Losses by name: their parameters and what they stand for, in the language.
 
-cross_entropy is -log of the softmax at the target, written so that it needs no logarithm of a small number; its target is one-hot or
-a distribution (entries that add up to 1).
+cross_entropy is -log of the softmax at the target, written so that it needs no logarithm of a small number; its target
+is one-hot or a distribution (entries that add up to 1).
 """

@@ -30,8 +30,8 @@ class Range:
 class Declaration:
     """An array: its role, the shape of one value, and the superscripts (time) over which it has values.
 
-    For a state that starts before the range of its equation, ``superscripts`` is the range of the equation and the values before it
-    are the program's Starts. ``zero_outside`` says that a value beyond all of these is zero (adjoints after the last step).
+    For a state that starts before the range of its equation, ``superscripts`` is the range of the equation and the values
+    before it are the program's Starts. ``zero_outside`` says that a value beyond all of these is zero, as of adjoints.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Equation:
-    """``target = value`` for every index in ``ranges``; ranges hold superscript indices, and subscript ones in index form."""
+    """``target = value`` for every index in ``ranges``: superscript indices, and subscript ones in index form."""
 
     target: Access
     value: Expression
@@ -94,7 +94,7 @@ class Program:
 
 @dataclass(frozen=True)
 class System:
-    """A definition as its author gave it: what it is called, where it comes from, its program, its loss and its conventions."""
+    """A definition as its author gave it: its name, where it comes from, its program, its loss and its conventions."""
 
     title: str
     program: Program

@@ -45,7 +45,7 @@ class Witness:
 
 WITNESSES: dict[str, Witness] = {
     "autograd": Witness(autodiff.gradients, 1e-10, "HIPS autograd, reverse mode", "autograd"),
-    "complex step": Witness(complex_step.gradients, 1e-10, "Squire and Trapp 1998"),
+    "complex step": Witness(complex_step.gradients, 1e-10, "imaginary part of the loss at a complex point"),
     "differences": Witness(differences.gradients, 1e-6, "central differences"),
     "JAX": Witness(jax_witness.gradients, 1e-10, "JAX, reverse mode in double precision", "jax"),
     "PyTorch": Witness(torch_witness.gradients, 1e-10, "PyTorch, reverse mode in double precision", "torch"),

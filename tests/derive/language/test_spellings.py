@@ -163,7 +163,7 @@ def test_the_first_spelling_is_the_one_that_is_printed(spellings: tuple[str, ...
 DEFINITIONS: dict[str, str] = {
     "unicode": """
         title   Elman RNN, sequence to single
-        source  J. L. Elman, Finding structure in time, Cognitive Science 14(2), 179–211, 1990
+        source  J. L. Elman, Finding structure in time, Cognitive Science, 1990
         sizes   T steps, d inputs, n hidden
         given   xᵗ ∈ ℝᵈ for t = 1, …, T,  y ∈ ℝ
         learn   W ∈ ℝⁿˣᵈ,  U ∈ ℝ^{n×n},  v ∈ ℝ^n
@@ -178,7 +178,7 @@ DEFINITIONS: dict[str, str] = {
     """,
     "latex": r"""
         title   Elman RNN, sequence to single
-        source  J. L. Elman, Finding structure in time, Cognitive Science 14(2), 179–211, 1990
+        source  J. L. Elman, Finding structure in time, Cognitive Science, 1990
         sizes   T steps, d inputs, n hidden
         given   x^t \in \mathbb{R}^d for t = 1, \ldots, T,  y \in \mathbb{R}
         learn   W \in \mathbb{R}^{n \times d},  U \in \R^{n\times n},  v \in \R^n
@@ -208,7 +208,7 @@ DEFINITIONS: dict[str, str] = {
         given y in R
         learn W in R^n x d,
               U in R^(n, n), v in R^n
-        source J. L. Elman, Finding structure in time, Cognitive Science 14(2), 179–211, 1990
+        source J. L. Elman, Finding structure in time, Cognitive Science, 1990
         title Elman RNN, sequence to single
     """,
 }

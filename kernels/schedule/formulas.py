@@ -1,0 +1,113 @@
+"""Questions about scalar formulas, and the forms they are brought to: addends, factors, indices, equality up to names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import count
+
+import sympy as sp
+
+from derive.language import expression as ast
+from derive.language.expression import Access, Condition, Expression
+from kernels.schedule.integers import condition_indices, indices, replaced_in
+
+
+@dataclass(frozen=True)
+class Factors:
+    """number · Π brackets of conditions · Π others."""
+
+    number: Fraction
+    conditions: tuple[Condition, ...]
+    others: tuple[Expression, ...]
+
+
+def factors(value: Expression) -> Factors:
+    """What a product of scalars is made of; signs, conditions and products inside are taken apart."""
+    match value:
+        case ast.Number(value=number):
+            return Factors(number, (), ())
+        case ast.Negative(operand=operand):
+            inner = factors(operand)
+            return replace(inner, number=-inner.number)
+        case ast.Guard(conditions=conditions, body=body):
+            inner = factors(body)
+            return replace(inner, conditions=conditions + inner.conditions)
+        case ast.Product(factors=parts):
+            whole = Factors(Fraction(1), (), ())
+            for one in map(factors, parts):
+                whole = Factors(whole.number * one.number, whole.conditions + one.conditions, whole.others + one.others)
+            return whole
+        case _:
+            return Factors(Fraction(1), (), (value,))
+
+
+def scaled(number: Fraction, body: Expression) -> Expression:
+    """number · body, as people write it."""
+    match number, body:
+        case Fraction(numerator=0), _:
+            return ast.ZERO
+        case Fraction(numerator=1, denominator=1), _:
+            return body
+        case Fraction(numerator=-1, denominator=1), _:
+            return ast.Negative(body)
+        case _, ast.Product(factors=parts):
+            return ast.Product((ast.Number(number), *parts))
+        case _:
+            return ast.Product((ast.Number(number), body))
+
+
+def is_sum(value: Expression) -> bool:
+    """True of a sum, also behind a sign, a number or a condition."""
+    others = factors(value).others
+    return len(others) == 1 and isinstance(others[0], ast.Sum)
+
+
+def has_sum(value: Expression) -> bool:
+    """True if there is a sum anywhere in ``value``."""
+    return any(isinstance(node, ast.Sum) for node in ast.walk(value))
+
+
+def is_plain(value: Expression) -> bool:
+    """True of an access whose subscripts are different indices."""
+    return (
+        isinstance(value, Access)
+        and all(isinstance(place, sp.Symbol) for place in value.subscripts)
+        and len(set(value.subscripts)) == len(value.subscripts)
+    )
+
+
+def free_indices(value: Expression) -> set[sp.Symbol]:
+    """The indices in ``value`` that no sum in it binds."""
+    match value:
+        case Access(superscripts=superscripts, subscripts=subscripts):
+            return indices(*superscripts, *subscripts)
+        case ast.SizeValue(value=number):
+            return indices(number)
+        case ast.Sum(index=bound, lower=lower, upper=upper, body=body):
+            return (free_indices(body) - {bound}) | indices(lower, upper)
+        case ast.Guard(conditions=conditions, body=body):
+            return free_indices(body).union(*map(condition_indices, conditions))
+        case _:
+            return set[sp.Symbol]().union(*map(free_indices, ast.children(value)))
+
+
+def superscript_indices(value: Expression) -> set[sp.Symbol]:
+    """The indices that stand in a superscript somewhere in ``value``."""
+    accesses = (node for node in ast.walk(value) if isinstance(node, Access))
+    return set[sp.Symbol]().union(*(indices(*node.superscripts) for node in accesses))
+
+
+def canonical(value: Expression, order: Sequence[sp.Symbol]) -> Expression:
+    """``value`` with its indices named by their position: formulas that differ in the names of indices become equal."""
+    value = replaced_in(value, {symbol: ast.index(f"_free{n}") for n, symbol in enumerate(order)})
+    numbers = count()
+
+    def rename(node: Expression) -> Expression:
+        if isinstance(node, ast.Sum):
+            fresh = ast.index(f"_bound{next(numbers)}")
+            node = replace(node, index=fresh, body=replaced_in(node.body, {node.index: fresh}))
+        return ast.map_children(rename, node)
+
+    return rename(value)
