@@ -126,8 +126,8 @@ def value(expression: Expression, scope: Scope) -> Array:
     """What ``expression`` is worth in ``scope``: a number for shape (), else an array of its shape."""
     numbers = scope.numbers
     match expression:
-        case Derivative(of=of, wrt=wrt):
-            raise EvaluationError(f"the derivative of {of.name} in {wrt.name} is a name, not something to evaluate")
+        case Derivative(of=of):
+            raise EvaluationError(f"the derivative of {of.name} is a name, not something to evaluate")
         case Number(value=number):
             return float(number)
         case SizeValue(value=number):

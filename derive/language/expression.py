@@ -345,7 +345,9 @@ def substitute_indices(expression: Expression, values: dict[sp.Symbol, Integer])
         return expression
 
     def integer(value: Integer) -> Integer:
-        return sp.sympify(value).xreplace(values)
+        replaced = sp.sympify(value).xreplace(values)
+        assert isinstance(replaced, sp.Expr)
+        return replaced
 
     def condition(item: Condition) -> Condition:
         return type(item)(*(integer(getattr(item, f.name)) for f in fields(item)))

@@ -35,10 +35,10 @@ class Function:
 
 
 @cache
-def symbolic(name: str, order: int = 0) -> type[sp.Function]:
-    """The SymPy function standing for the ``order``-th derivative of the elementwise function ``name``."""
+def symbolic(name: str, order: int = 0) -> Any:
+    """The SymPy function (a class) standing for the ``order``-th derivative of the elementwise function ``name``."""
 
-    def fdiff(self: sp.Function, argindex: int = 1) -> sp.Expr:
+    def fdiff(self: sp.Function, argindex: int = 1) -> Any:
         row = FUNCTIONS.get(name)
         if row is not None and row.inlined:
             return row.slope.xreplace({X: self.args[0], Y: self})
@@ -84,7 +84,7 @@ FUNCTIONS: dict[str, Function] = {
         steepest=1.0,
     ),
     "step": Function(
-        sp.Heaviside(X, 0),
+        sp.Heaviside(X, sp.Integer(0)),
         sp.Integer(0),
         lambda m, x: m.where(_positive(m, x), 1 + 0 * x, 0 * x),
         "its two halves, constant on either side of 0",
@@ -143,7 +143,7 @@ FUNCTIONS: dict[str, Function] = {
 """Every elementwise function the language knows; a name that ``where`` does not bind to one of these is opaque."""
 
 
-Entry = Callable[..., sp.Expr]
+Entry = Callable[..., Any]
 """entry(i, …) is the entry of an argument at those indices, as a SymPy expression."""
 
 
@@ -151,18 +151,18 @@ Entry = Callable[..., sp.Expr]
 class ArrayFunction:
     """One function of a whole array: its entries in index notation, and how it is evaluated.
 
-    ``entry(argument, shape, indices)`` is its value at ``indices``; ``scalar`` says whether the value is a number or has
+    ``entry(argument, shape, indices)`` is its value at ``indices``; ``scalar`` says whether the value is a number or of
     the argument's shape; ``rank`` is the number of axes the argument must have, None for any.
     """
 
-    entry: Callable[[Entry, tuple[sp.Expr, ...], tuple[sp.Expr, ...]], sp.Expr]
+    entry: Callable[[Entry, tuple[sp.Expr, ...], tuple[sp.Expr, ...]], Any]
     evaluate: Callable[[Any, Any], Any]
     source: str
     scalar: bool
     rank: int | None = None
 
 
-def total(argument: Entry, shape: tuple[sp.Expr, ...]) -> sp.Expr:
+def total(argument: Entry, shape: tuple[sp.Expr, ...]) -> Any:
     """The sum of ``argument`` over all its entries, with fresh bound indices."""
     bound = tuple(sp.Dummy("j", integer=True) for _ in shape)
     body = argument(*bound)
@@ -171,7 +171,7 @@ def total(argument: Entry, shape: tuple[sp.Expr, ...]) -> sp.Expr:
     return body
 
 
-def _exponentials(argument: Entry, shape: tuple[sp.Expr, ...]) -> sp.Expr:
+def _exponentials(argument: Entry, shape: tuple[sp.Expr, ...]) -> Any:
     return total(lambda *indices: symbolic("exp")(argument(*indices)), shape)
 
 
@@ -185,7 +185,7 @@ def _softmax(numbers: Any, x: Any) -> Any:
     return weights / numbers.sum(weights)
 
 
-def _trace(argument: Entry, shape: tuple[sp.Expr, ...]) -> sp.Expr:
+def _trace(argument: Entry, shape: tuple[sp.Expr, ...]) -> Any:
     bound = sp.Dummy("j", integer=True)
     return sp.Sum(argument(bound, bound), (bound, 0, shape[0] - 1))
 

@@ -15,7 +15,7 @@ Ends = tuple[Integer, Integer]
 
 
 def extreme(value: Integer, ranges: Sequence[Range], sign: int) -> Integer | None:
-    """The largest (sign 1) or smallest (sign -1) ``value`` for indices in their ranges, inner ones last; None if unknown.
+    """The largest (sign 1) or smallest (sign -1) ``value`` over these ranges, inner ones last; None if unknown.
 
     >>> t, T = sp.Symbol("t", integer=True), sp.Symbol("T", integer=True, positive=True)
     >>> extreme(T - t, [Range(t, sp.Integer(1), T)], 1)
@@ -88,7 +88,7 @@ def simplest(condition: Condition, ranges: Sequence[Range]) -> Condition:
 
 
 def one_sided(condition: Condition, index: sp.Symbol, ranges: Sequence[Range]) -> Ends | None:
-    """The ends that a Within sets to ``index``, its own range's where these are narrower; None if it is not so simple."""
+    """The ends that a Within sets to ``index``, its own range's where these are narrower; None if it is not simple."""
     own = next((item for item in ranges if item.index == index), None)
     if own is None or not isinstance(condition, Within):
         return None
@@ -102,6 +102,13 @@ def one_sided(condition: Condition, index: sp.Symbol, ranges: Sequence[Range]) -
     first = own.lower if at_least(own.lower, first, others) else first
     last = own.upper if at_most(own.upper, last, others) else last
     return first, last
+
+
+def narrower(item: Range, ends: Ends, ranges: Sequence[Range]) -> Ends:
+    """The ends of ``item`` and these ends, whichever are narrower."""
+    lower = ends[0] if at_least(ends[0], item.lower, ranges) else sp.Max(ends[0], item.lower)
+    upper = ends[1] if at_most(ends[1], item.upper, ranges) else sp.Min(ends[1], item.upper)
+    return cast("Ends", (lower, upper))
 
 
 def are_opposite(one: Sequence[Condition], other: Sequence[Condition], ranges: Sequence[Range]) -> bool:

@@ -1,8 +1,8 @@
-"""Questions about scalar formulas, and the forms they are brought to: addends, factors, indices, equality up to names."""
+"""Questions about scalar formulas, and their forms: addends, factors, free indices, equality up to names."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import count
@@ -41,6 +41,32 @@ def factors(value: Expression) -> Factors:
             return whole
         case _:
             return Factors(Fraction(1), (), (value,))
+
+
+@dataclass(frozen=True)
+class Term:
+    """number · Π brackets of conditions · body, one addend of a formula."""
+
+    number: Fraction
+    conditions: tuple[Condition, ...]
+    body: Expression
+
+
+def addends(value: Expression, outer: Term) -> Iterable[Term]:
+    """The terms that add up to ``value``; an addition without sums and conditions stays in one piece."""
+    match value:
+        case ast.Add(terms=parts) if any(has_sum(part) or isinstance(part, ast.Guard) for part in parts):
+            for part in parts:
+                yield from addends(part, outer)
+        case ast.Negative() | ast.Guard() | ast.Product():
+            found = factors(value)
+            inner = replace(outer, number=outer.number * found.number, conditions=outer.conditions + found.conditions)
+            if len(found.others) == 1:
+                yield from addends(found.others[0], inner)
+            else:
+                yield replace(inner, body=ast.Product(found.others) if found.others else ast.ONE)
+        case _:
+            yield replace(outer, body=value)
 
 
 def scaled(number: Fraction, body: Expression) -> Expression:

@@ -8,8 +8,9 @@ from dataclasses import replace
 import sympy as sp
 
 from derive.language import expression as ast
-from derive.language.expression import Access, Integer
-from kernels.schedule.plan import BATCH, For, If, Plan, Set, Statement
+from derive.language.expression import Access
+from kernels.schedule.integers import Change, replaced, replaced_access, replaced_conditions, replaced_in
+from kernels.schedule.plan import BATCH, For, Given, If, Plan, Set, Statement
 
 
 def fused(plan: Plan) -> Plan:
@@ -74,29 +75,21 @@ def touched(statements: Iterable[Statement]) -> Iterable[tuple[Access, bool] | N
                 yield None
 
 
-def renamed(statement: Statement, change: dict[sp.Symbol, Integer]) -> Statement:
-    """``statement`` with an index replaced."""
+def renamed(statement: Statement, change: Change) -> Statement:
+    """An entrywise statement with indices replaced."""
     match statement:
-        case For(index=index, lower=lower, upper=upper, body=body):
-            return replace(
-                statement,
-                lower=sp.sympify(lower).xreplace(change),
-                upper=sp.sympify(upper).xreplace(change),
-                body=tuple(renamed(inner, change) for inner in body),
-            )
+        case For(lower=lower, upper=upper, body=body):
+            inner = tuple(renamed(one, change) for one in body)
+            return replace(statement, lower=replaced(lower, change), upper=replaced(upper, change), body=inner)
         case If(conditions=conditions, body=body, otherwise=otherwise):
-            plain = tuple(c for c in conditions if isinstance(c, ast.Within | ast.Divides))
-            rest = tuple(c for c in conditions if c not in plain)
+            plain = [condition for condition in conditions if not isinstance(condition, Given)]
+            given = [condition for condition in conditions if isinstance(condition, Given)]
             return If(
-                (*rest, *ast.substitute_indices(ast.Guard(plain, ast.ONE), change).conditions),
-                tuple(renamed(inner, change) for inner in body),
-                tuple(renamed(inner, change) for inner in otherwise),
+                (*given, *replaced_conditions(plain, change)),
+                tuple(renamed(one, change) for one in body),
+                tuple(renamed(one, change) for one in otherwise),
             )
         case Set(target=target, value=value):
-            return replace(
-                statement,
-                target=ast.substitute_indices(target, change),
-                value=ast.substitute_indices(value, change),
-            )
+            return replace(statement, target=replaced_access(target, change), value=replaced_in(value, change))
         case _:
             return statement

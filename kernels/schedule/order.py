@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import cast
 
 import sympy as sp
 
@@ -17,12 +18,18 @@ from derive.language.expression import Access, Expression, Integer
 from derive.language.system import Range
 from kernels.errors import CannotCompile
 from kernels.schedule import bounds
+from kernels.schedule.integers import (
+    replaced_access,
+    replaced_conditions,
+    replaced_in,
+    replaced_range,
+)
 from kernels.schedule.plan import Array, Node, Part, Stages, TimeLoop
 
 
 @dataclass(frozen=True)
 class Need:
-    """``consumer`` reads what ``producer`` makes: at ``access``, with the ranges and conditions around it; None for a sum in progress."""
+    """``consumer`` reads what ``producer`` makes, at ``access`` within ``ranges``; no access means that it adds to it."""
 
     producer: int
     consumer: int
@@ -237,42 +244,40 @@ def loop_over(
     inner = list(parts)
     for number, item in zip(group, own, strict=True):
         inner[number] = stepped(parts[number], item, Range(index, lower, upper))
-    change = {number: {item.index: index} for number, item in zip(group, own, strict=True)}
-    edges = [reindexed(edge, change[edge.consumer]) for edge in edges]
+    old = {number: item.index for number, item in zip(group, own, strict=True)}
+    edges = [reindexed(edge, old[edge.consumer], index) for edge in edges]
     body = arrange(group, inner, edges, (*fixed, index))
     return TimeLoop(index, lower, upper, descending, body)
 
 
 def widest(ends: list[Integer], choose: type[sp.Min] | type[sp.Max]) -> Integer:
-    """The smallest or largest of the ends, as few of them as are needed."""
-    return choose(*dict.fromkeys(sp.sympify(end) for end in ends))
+    """The smallest or largest of the ends."""
+    return cast("Integer", choose(*dict.fromkeys(ends)))
 
 
 def stepped(part: Part, item: Range, loop: Range) -> Part:
     """``part`` at one step of ``loop`` instead of over its own range ``item``."""
-    change = {item.index: loop.index} if item.index != loop.index else {}
-    times = tuple(replace(entry, index=loop.index) if entry == item else entry for entry in part.times)
-    conditions = tuple(ast.substitute_indices(ast.Guard(part.conditions, ast.ONE), change).conditions)
+    change = {item.index: loop.index}
+    conditions = replaced_conditions(part.conditions, change)
     if (item.lower, item.upper) != (loop.lower, loop.upper):
         conditions = (ast.Within(loop.index, item.lower, item.upper), *conditions)
     return replace(
         part,
-        target=ast.substitute_indices(part.target, change),
-        times=times,
-        entries=tuple(renamed(entry, change) for entry in part.entries),
-        sums=tuple(renamed(entry, change) for entry in part.sums),
+        target=replaced_access(part.target, change),
+        times=tuple(replace(entry, index=loop.index) if entry == item else entry for entry in part.times),
+        entries=tuple(replaced_range(entry, change) for entry in part.entries),
+        sums=tuple(replaced_range(entry, change) for entry in part.sums),
         conditions=conditions,
-        body=ast.substitute_indices(part.body, change),
+        body=replaced_in(part.body, change),
     )
 
 
-def reindexed(edge: Need, change: dict[sp.Symbol, Integer]) -> Need:
-    """``edge`` as the consumer says it after its index got another name."""
-    access = None if edge.access is None else ast.substitute_indices(edge.access, change)
-    assert access is None or isinstance(access, Access)
-    ranges = tuple(replace(renamed(r, change), index=change.get(r.index, r.index)) for r in edge.ranges)
-    return replace(edge, access=access, ranges=ranges)
-
-
-def renamed(item: Range, change: dict[sp.Symbol, Integer]) -> Range:
-    return Range(item.index, sp.sympify(item.lower).xreplace(change), sp.sympify(item.upper).xreplace(change))
+def reindexed(edge: Need, old: sp.Symbol, new: sp.Symbol) -> Need:
+    """``edge`` as its consumer says it when an index of it has another name."""
+    access = None if edge.access is None else replaced_access(edge.access, {old: new})
+    ranges = (replaced_range(item, {old: new}) for item in edge.ranges)
+    return replace(
+        edge,
+        access=access,
+        ranges=tuple(replace(item, index=new) if item.index == old else item for item in ranges),
+    )

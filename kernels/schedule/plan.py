@@ -14,11 +14,15 @@ BATCH = sp.Symbol("batch index", integer=True)
 BATCH_SIZE = sp.Symbol("batch", integer=True, positive=True)
 
 
+Ranges = tuple[Range, ...]
+Conditions = tuple[Condition, ...]
+
+
 @dataclass(frozen=True)
 class Array:
     """An array of the program: superscripts over ``slots``, then the batch where ``batched``, then the axes of one value.
 
-    ``mean`` says that it is the mean, over the batch, of what its equations say: the adjoint of an array without a batch.
+    ``mean`` says that it is the mean over the batch of what its equations say: the adjoint of an array without one.
     """
 
     name: str
@@ -32,10 +36,10 @@ class Array:
 class Part:
     """target (=|+=) Σ over ``sums`` of body, for all ``times`` and ``entries`` where the conditions hold.
 
-    The target's superscripts are the indices of ``times``, its subscripts those of ``entries`` (or, in odd equations, any integers in
-    them). ``body`` is scalar, or a Call of a whole array, which makes all entries at once. ``number`` is the equation's, from 1.
-    ``unless`` is the key of the start which, where the caller gives it, stands instead of body. After a part that says ``average``
-    the target is divided by the batch size.
+    The target's superscripts are the indices of ``times``, its subscripts those of ``entries``, or in odd equations any
+    integers in them. ``body`` is scalar, or a Call of a whole array, which makes all entries at once. ``number`` is the
+    equation's, from 1. ``unless`` is the key of the start which, where the caller gives it, stands instead of body. After
+    a part that says ``average`` the target is divided by the number of sequences in the batch.
     """
 
     number: int
@@ -80,16 +84,19 @@ Node = Part | TimeLoop
 # Statements: what a plan is lowered to and emission prints ------------------------------------------------------------
 
 
+Place = Integer | tuple[Integer, Integer] | None
+"""Where on an axis: one position, a first and a last one, or all of it."""
+
+
 @dataclass(frozen=True)
 class View:
     """A part of an array as a matrix or vector.
 
-    ``places`` has one entry for each axis of the storage: an integer (one slot), a pair (first, last) or None (all of it). All but
-    the last of the axes that are left, ``rows`` of them, number the rows together.
+    ``places`` has one entry for each axis of the storage. Of the axes that are left, the first ``rows`` number the rows.
     """
 
     name: str
-    places: tuple[Integer | tuple[Integer, Integer] | None, ...]
+    places: tuple[Place, ...]
     rows: int = 1
     transposed: bool = False
 
@@ -185,9 +192,9 @@ Statement = For | If | Set | Average | Pack | Multiply | Outer | Whole
 
 @dataclass(frozen=True)
 class Plan:
-    """A function to be printed: what is passed in, what it needs room for, what it does.
+    """A function to be printed: its arrays and what it does.
 
-    ``panels`` gives inner size and columns of each packed matrix; ``shared`` says for an array without room of its own whose it has.
+    ``panels`` gives inner size and columns of each packed matrix; ``shared`` says whose room an array without its own has.
     """
 
     arrays: dict[str, Array]

@@ -11,50 +11,25 @@ import sympy as sp
 from derive.language import expression as ast
 from derive.language.expression import Access, Condition, Expression
 from derive.language.system import Declaration, Equation, Program, Range, Shape, Start
-from kernels.errors import CannotCompile
 from kernels.schedule import bounds
 from kernels.schedule.entries import Names, Writer
 from kernels.schedule.formulas import (
+    Term,
+    addends,
     canonical,
     factors,
     free_indices,
-    has_sum,
     is_plain,
     is_sum,
     scaled,
     superscript_indices,
 )
-from kernels.schedule.integers import condition_indices, extent, integer, replaced, replaced_in, symbols
-from kernels.schedule.plan import BATCH, Array, Part, Stages
+from kernels.schedule.integers import condition_indices, extent, integer
+from kernels.schedule.plan import BATCH, Array, Conditions, Part, Ranges, Stages
+from kernels.schedule.targets import Target, boxed, normal
 
 WHOLE_ARRAY_CALLS = frozenset({"softmax", "logsumexp"})
 """Functions computed on whole arrays because written out in entries they overflow; the others are written out."""
-
-Ranges = tuple[Range, ...]
-Conditions = tuple[Condition, ...]
-
-
-@dataclass(frozen=True)
-class Target:
-    """What parts of one equation make: the access, and the ranges of its superscripts and of its subscripts."""
-
-    access: Access
-    times: Ranges
-    entries: Ranges
-
-    @property
-    def scope(self) -> Ranges:
-        return self.times + self.entries
-
-
-@dataclass(frozen=True)
-class Term:
-    """number · Π brackets of conditions · body, one addend of a formula."""
-
-    number: Fraction
-    conditions: Conditions
-    body: Expression
-
 
 @dataclass
 class _Cutter:
@@ -119,7 +94,7 @@ class _Cutter:
     # Formulas ---------------------------------------------------------------------------------------------------------
 
     def terms(self, target: Target, value: Expression, conditions: Conditions) -> None:
-        """Parts that make target = [conditions] value: sums first, then entrywise terms, those with equal conditions as one."""
+        """Parts that make target = [conditions] value: sums, then entrywise terms, one part for equal conditions."""
         parts: list[Part] = []
         plain: dict[Conditions, list[Expression]] = {}
         mean = self.arrays[target.access.name].mean
@@ -158,7 +133,7 @@ class _Cutter:
                 yield self.as_product(self.part(target, tuple(bound), left, scaled(inner.number, ast.Product(flat))))
 
     def flat(self, value: Expression, scope: Ranges, conditions: Conditions) -> Expression:
-        """``value`` without sums inside: a sum, or an addition of sums, is made by parts of its own and read by name."""
+        """``value`` without sums inside: a sum, or an addition of sums, is made by other parts and read by name."""
         match value:
             case ast.Sum():
                 return self.named(value, scope, conditions)
@@ -209,7 +184,7 @@ class _Cutter:
     # Functions of whole arrays ----------------------------------------------------------------------------------------
 
     def whole_calls(self, value: Expression, scope: Ranges, conditions: Conditions) -> Expression:
-        """``value`` with functions of whole arrays as arrays of their own; a call that is all of ``value`` stays one."""
+        """``value`` with functions of whole arrays read by name; a call that is all of ``value`` stays one."""
         if isinstance(value, ast.Call) and value.function in WHOLE_ARRAY_CALLS:
             return self.plain_call(value, scope, conditions)
 
@@ -249,7 +224,7 @@ class _Cutter:
     # Products of two matrices -----------------------------------------------------------------------------------------
 
     def as_product(self, part: Part) -> Part:
-        """``part`` as a product of two plain arrays, where its factors fall into two groups that share the summed indices."""
+        """``part`` as a product of two plain arrays, where its factors are two groups that share the summed indices."""
         found = factors(part.body)
         loops = {item.index for item in (*part.loops, *part.sums)} | {BATCH}
         groups = merged([(frozenset(self.indices(factor) & loops), [factor]) for factor in found.others])
@@ -279,7 +254,7 @@ Group = tuple[frozenset[sp.Symbol], list[Expression]]
 
 
 def merged(groups: Sequence[Group]) -> list[Group]:
-    """Factors with equal indices together; then groups put into others that have all of their indices, until two are left."""
+    """Factors with equal indices together; then small groups in others that have their indices, until two are left."""
     together: dict[frozenset[sp.Symbol], list[Expression]] = {}
     for indices, members in groups:
         together.setdefault(indices, []).extend(members)
@@ -292,60 +267,6 @@ def merged(groups: Sequence[Group]) -> list[Group]:
         host[1].extend(members)
         ordered = others
     return ordered
-
-
-def addends(value: Expression, outer: Term) -> Iterable[Term]:
-    """The terms that add up to ``value``; an addition without sums and conditions stays in one piece."""
-    match value:
-        case ast.Add(terms=parts) if any(has_sum(part) or isinstance(part, ast.Guard) for part in parts):
-            for part in parts:
-                yield from addends(part, outer)
-        case ast.Negative() | ast.Guard() | ast.Product():
-            found = factors(value)
-            inner = replace(outer, number=outer.number * found.number, conditions=outer.conditions + found.conditions)
-            if len(found.others) == 1:
-                yield from addends(found.others[0], inner)
-            else:
-                yield replace(inner, body=ast.Product(found.others) if found.others else ast.ONE)
-        case _:
-            yield replace(outer, body=value)
-
-
-def boxed(item: Range, scope: Sequence[Range]) -> Range:
-    """``item`` with ends free of other indices, wide enough for all of these."""
-    outer = list(scope[: scope.index(item)])
-    lower, upper = bounds.extreme(item.lower, outer, -1), bounds.extreme(item.upper, outer, 1)
-    if lower is None or upper is None:
-        raise CannotCompile(f"no bounds are known for {item.index} = {item.lower} … {item.upper}")
-    return Range(item.index, lower, upper)
-
-
-def normal(equation: Equation, names: Names) -> tuple[Access, Ranges, Ranges, Expression]:
-    """The equation with different plain indices as superscripts: its target, their ranges, the other ranges, its value."""
-    target, value = equation.target, equation.value
-    ranges = {item.index: item for item in equation.ranges}
-    superscripts = list(target.superscripts)
-    times: list[Range] = []
-    for position, step in enumerate(superscripts):
-        if isinstance(step, sp.Symbol) and step in ranges:
-            times.append(ranges.pop(step))
-            continue
-        used = [symbol for symbol in ranges if symbol in symbols(step)]
-        slope = sp.diff(step, used[0]) if len(used) == 1 else None
-        index = names.index()
-        superscripts[position] = index
-        if slope is None or not slope.is_Integer:  # a fixed step, or an index met before
-            times.append(Range(index, step, step))
-            continue
-        item = ranges.pop(used[0])
-        ends = [integer(replaced(step, {item.index: end})) for end in (item.lower, item.upper)]
-        times.append(Range(index, *(ends if slope > 0 else ends[::-1])))
-        inverse = {item.index: integer((index - replaced(step, {item.index: sp.Integer(0)})) / slope)}
-        value = replaced_in(value, inverse)
-        if abs(slope) != 1:
-            value = ast.Guard((ast.Divides(abs(slope), index - ends[0]),), value)
-        superscripts[position + 1 :] = [replaced(later, inverse) for later in superscripts[position + 1 :]]
-    return replace(target, superscripts=tuple(superscripts)), tuple(times), tuple(ranges.values()), value
 
 
 def cut(program: Program, arrays: Mapping[str, Array], names: Names, numbers: Sequence[int]) -> Stages:

@@ -21,7 +21,21 @@ from derive.evidence import Evidence
 from kernels.verify import Report
 
 ROOT = Path(__file__).parents[2]
-ELMAN = (ROOT / "derive/systems/elman.txt").read_text(encoding="utf-8")
+ELMAN = """\
+title   Elman RNN, sequence to single
+source  J. L. Elman, Finding structure in time, Cognitive Science 14(2), 179–211, 1990
+sizes   T steps, d inputs, n hidden
+given   x^t in R^d for t = 1..T,  y in R
+learn   W in R^(n x d),  U in R^(n x n),  v in R^n
+start   h^0 = 0
+for t = 1..T:
+    z^t = W x^t + U h^{t-1}
+    h^t = f(z^t)
+end
+yhat = <v, h^T>
+loss = (yhat - y)^2 / 2
+where   f is tanh
+"""
 ANSI = "\x1b["
 
 
