@@ -84,7 +84,7 @@ FUNCTIONS: dict[str, Function] = {
         steepest=1.0,
     ),
     "step": Function(
-        sp.Heaviside(X, sp.Integer(0)),
+        sp.Piecewise((1, X > 0), (0, True)),
         sp.Integer(0),
         lambda m, x: m.where(_positive(m, x), 1 + 0 * x, 0 * x),
         "its two halves, constant on either side of 0",
