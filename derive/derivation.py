@@ -167,6 +167,9 @@ class Derivation(Mapping[str, Gradient]):
             raise DerivationError(f"There is no {key} to differentiate by; there are {', '.join(self.walk.gradients)}.")
         return self._gradient(key, found)
 
+    def __contains__(self, key: object) -> bool:
+        return key in self.walk.gradients
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.walk.gradients)
 

@@ -15,7 +15,7 @@ from types import ModuleType
 
 VARIABLE = "UNROLLED_CACHE"
 TOOLS = ("numba", "numpy", "llvmlite")
-SUPPORT = ("product.py", "register_block.py", "scalars.py", "rows.py")
+SUPPORT = ("product.py", "register_block.py", "scalars.py", "vocabulary.py")
 """The modules whose code is compiled into every kernel."""
 WRITTEN_AT = 1_000_000_000
 """One time stamp for all files: numba takes a new stamp for a new text, and two processes may write the same file."""

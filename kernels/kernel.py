@@ -1,30 +1,41 @@
-"""Kernels: a derivation's loss and gradients as a function of arrays, checked, compiled when first needed, safe to share between threads."""
+"""Kernels: the loss and gradients of a derivation as functions of arrays, checked, compiled once, shared by threads."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol
 
 import numpy as np
 
+from derive.handout.plain import plain
 from derive.language.expression import Access
 from derive.language.system import Program, System
-from kernels.errors import UnboundFunction, UnknownArray, WrongType
+from derive.notation import Names, start_formula, text
+from kernels import threads
+from kernels.errors import UnknownArray, WrongType
 from kernels.inputs import Array, Expected, checked, expected, spelled
 from kernels.prepare import Prepared, Result, prepared
-from kernels.schedule import bound
-from kernels.variant import Variant, variant
+from kernels.schedule import Work, bound
+from kernels.variant import Variant, Wording, variant
 
 DTYPES = ("float64", "float32")
-LAYOUT = ["C_CONTIGUOUS", "ALIGNED", "WRITEABLE"]
+SENTENCES = {
+    "gradients": "The loss, and its gradients with respect to {}.",
+    "loss": "The loss.",
+    "forward": "The loss, and the values of {}.",
+}
+"""What a variant computes, by the kind of question it answers."""
+
+Answer = tuple[float, dict[str, Array]]
 
 
 class AbstractDerivation(Protocol):
-    """What a kernel is made from: a system, its forward equations, these with the gradient equations, and where the gradients are."""
+    """What a kernel is made from: a system, its equations, these with those of its gradients, and where gradients are."""
 
     @property
     def system(self) -> System: ...
@@ -34,17 +45,24 @@ class AbstractDerivation(Protocol):
     def program(self) -> Program: ...
     @property
     def gradients(self) -> Mapping[str, Access]: ...
+    @property
+    def adjoints(self) -> Mapping[str, str]:
+        """For each array that only ``program`` has, the array whose adjoint it is."""
+        ...
+
+    @property
+    def names(self) -> Names: ...
 
 
 @dataclass(frozen=True)
 class Question:
-    """One variant, the keys of its arguments and results, and what has been prepared for the shapes met so far."""
+    """A variant, the keys of its arguments, and what has been prepared for the shapes met so far."""
 
     variant: Variant
     learnt: tuple[str, ...]
     given: tuple[str, ...]
     starts: tuple[str, ...]
-    sizes: tuple[str, ...]
+    sizes: tuple[str, ...]  # those that no shape tells
     results: tuple[Result, ...]
     dtypes: list[np.dtype[Any]]
     shapes: dict[object, Prepared] = field(default_factory=dict)
@@ -54,44 +72,41 @@ class Question:
 class Kernel:
     """The loss and gradients of a system in one precision; the loss of a batch is the mean of its sequences' losses.
 
-    ``kernel(parameters, inputs)`` is (loss, {key: gradient}) for every learnt array. Shapes are the definition's, superscripts first;
-    every input may have an axis for the batch in front. Results belong to the caller.
+    ``kernel(parameters, inputs)`` is (loss, {key: gradient}) for every learnt array. Shapes are the definition's, steps
+    first; every input may have an axis for the batch in front. Results belong to the caller. ``default`` answers the
+    call itself; other questions are compiled when they are first asked.
     """
 
     derivation: AbstractDerivation
-    forward_program: Program
-    program: Program
     dtype: str
     jit: bool
+    threads: int
+    forward_program: Program
+    program: Program
     table: Mapping[str, Expected]
-    questions: dict[tuple[str, ...], Question] = field(default_factory=dict, repr=False)
-    lock: Lock = field(default_factory=Lock, repr=False)
+    default: Question
+    questions: dict[tuple[str, ...], Question]
+    lock: Lock
 
     @property
     def source(self) -> str:
         """The text that computes the loss and every learnt array's gradient."""
-        return self.question("gradients", *self.learnt).variant.source
+        return self.default.variant.source
 
     @property
     def path(self) -> Path:
         """The file that holds ``source``."""
-        return self.question("gradients", *self.learnt).variant.path
+        return self.default.variant.path
 
-    @property
-    def learnt(self) -> tuple[str, ...]:
-        return tuple(key for key, item in self.table.items() if item.role == "learn")
-
-    def __call__(self, parameters: Mapping[str, Any], inputs: Mapping[str, Any]) -> tuple[float, dict[str, Array]]:
+    def __call__(self, parameters: Mapping[str, Any], inputs: Mapping[str, Any]) -> Answer:
         """The loss, and its gradient with respect to every learnt array."""
-        return self.answer(self.questions[DEFAULT], parameters, inputs)
+        return self.answer(self.default, parameters, inputs)
 
-    def gradients(
-        self, parameters: Mapping[str, Any], inputs: Mapping[str, Any], wrt: Sequence[str]
-    ) -> tuple[float, dict[str, Array]]:
-        """The loss, and its gradients with respect to any learnt or given arrays and starts."""
+    def gradients(self, parameters: Mapping[str, Any], inputs: Mapping[str, Any], wrt: Sequence[str]) -> Answer:
+        """The loss, and its gradients with respect to any learnt or given arrays and starts (``"h^0"`` or ``"h0"``)."""
         keys = tuple(spelled(key, self.table) for key in wrt)
         loss, gradients = self.answer(self.question("gradients", *keys), parameters, inputs)
-        return loss, {given: gradients[key] for given, key in zip(wrt, keys, strict=True)}
+        return loss, {asked: gradients[key] for asked, key in zip(wrt, keys, strict=True)}
 
     def loss(self, parameters: Mapping[str, Any], inputs: Mapping[str, Any]) -> float:
         """The loss alone."""
@@ -100,7 +115,7 @@ class Kernel:
     def forward(
         self, parameters: Mapping[str, Any], inputs: Mapping[str, Any], names: Sequence[str]
     ) -> dict[str, Array]:
-        """The values of defined arrays, batch first, then superscripts."""
+        """The values of defined arrays: the batch first, then the declared steps."""
         return self.answer(self.question("forward", *names), parameters, inputs)[1]
 
     # What is behind them ----------------------------------------------------------------------------------------------
@@ -109,138 +124,107 @@ class Kernel:
         """The variant that answers this question, made when it is first asked."""
         with self.lock:
             if (kind, *keys) not in self.questions:
-                self.questions[kind, *keys] = self.compiled(kind, keys)
+                program = self.program if kind == "gradients" else self.forward_program
+                self.questions[kind, *keys] = asked(self.derivation, program, self.table, kind, keys, self.dtype, self.jit)
             return self.questions[kind, *keys]
 
-    def compiled(self, kind: str, keys: tuple[str, ...]) -> Question:
-        program = self.program if kind == "gradients" else self.forward_program
-        known = self.derivation.gradients if kind == "gradients" else defined(program)
-        for key in keys:
-            if key not in known:
-                raise UnknownArray(
-                    f"there is no {'gradient for' if kind == 'gradients' else 'value'} {key}; there are {', '.join(known)}"
-                )
-        system = self.derivation.system
-        made = variant(
-            program,
-            system.loss,
-            [known[key] for key in keys],
-            adjoints(self.derivation),
-            kind,
-            keys,
-            system.title,
-            texts(self.derivation, program),
-            re.sub(r"\W+", "_", system.name or system.title).strip("_").lower() or "kernel",
-            self.dtype,
-            self.jit,
-        )
-        names = [argument.name for argument in made.inputs]
-        roles = {role: tuple(n for n in names if self.table[n].role == role) for role in ("learn", "given", "start")}
-        results = tuple(Result(key, known[key], program.declaration(known[key].name).superscripts) for key in keys)
-        dtypes = [np.dtype(self.dtype)] * (len(roles["learn"]) + len(roles["given"]))
-        shapes = {
-            symbol for item in self.table.values() if not item.optional for e in item.shape for symbol in e.free_symbols
-        }
-        untold = tuple(size.name for size in made.sizes if size not in shapes)
-        return Question(made, roles["learn"], roles["given"], roles["start"], untold, results, dtypes)
-
-    def answer(
-        self, question: Question, parameters: Mapping[str, Any], inputs: Mapping[str, Any]
-    ) -> tuple[float, dict[str, Array]]:
+    def answer(self, question: Question, parameters: Mapping[str, Any], inputs: Mapping[str, Any]) -> Answer:
         """Arrays of shapes met before go straight to the compiled function; all others are checked first."""
+        found: Prepared | None = None
+        arrays: list[Any] = []
         try:
-            arrays = [parameters[key] for key in question.learnt]
+            arrays += [parameters[key] for key in question.learnt]
             arrays += [inputs[key] for key in question.given]
-            shapes: list[Any] = [array.shape for array in arrays]
             known = [array.dtype for array in arrays] == question.dtypes
+            shapes: list[Any] = [array.shape for array in arrays]
             for key in question.starts:
                 start = inputs.get(key)
                 arrays.append(start)
-                if start is None:
-                    shapes.append(None)
-                else:
-                    shapes.append(start.shape)
-                    known = known and start.dtype == self.dtype
-            for key in question.sizes:
-                shapes.append(inputs.get(key))
-            shapes.append(len(parameters))
-            shapes.append(len(inputs))
+                shapes.append(None if start is None else start.shape)
+                known = known and (start is None or start.dtype == self.dtype)
+            shapes += [inputs.get(key) for key in question.sizes]
+            shapes += [len(parameters), len(inputs)]
             found = question.shapes.get(tuple(shapes)) if known else None
-        except (KeyError, AttributeError, TypeError):
-            found = None
+        except (KeyError, AttributeError, TypeError):  # what is wrong, if anything, is said below
+            pass
         if found is None:
-            found, arrays = self.prepare(question, parameters, inputs)
+            given = checked(self.table, parameters, inputs, np.dtype(self.dtype))
+            arrays = [given.arrays.get(argument.name) for argument in question.variant.inputs]
+            told = (inputs.get(key) for key in question.sizes)
+            key = (*(None if a is None else a.shape for a in arrays), *told, len(parameters), len(inputs))
+            found = question.shapes.get(key)
+            if found is None:
+                found = question.shapes[key] = prepared(question.variant, given, question.results, self.dtype)
+        if self.threads > 1 and found.pieces > 1:
+            return threads.split(partial(self.run, question), found, arrays, self.threads)
         return self.run(question, found, arrays)
 
-    def prepare(
-        self, question: Question, parameters: Mapping[str, Any], inputs: Mapping[str, Any]
-    ) -> tuple[Prepared, list[Any]]:
-        given = checked(self.table, parameters, inputs, np.dtype(self.dtype))
-        arrays = [given.arrays.get(argument.name) for argument in question.variant.inputs]
-        told = (inputs.get(key) for key in question.sizes)
-        shapes = (*(None if a is None else a.shape for a in arrays), *told, len(parameters), len(inputs))
-        found = question.shapes.get(shapes)
-        if found is None:
-            found = question.shapes[shapes] = prepared(question.variant, given, question.results, self.dtype)
-        return found, arrays
-
-    def run(self, question: Question, ready: Prepared, arrays: list[Any]) -> tuple[float, dict[str, Array]]:
-        """One call of the compiled function, with a workspace that no other call has at this time."""
+    def run(self, question: Question, ready: Prepared, arrays: list[Any]) -> Answer:
+        """One call of the compiled function, in a workspace that no other call has at this time."""
         for position, change in ready.changes:
             arrays[position] = change(arrays[position])
-        outputs = [np.empty(shape, self.dtype) for shape in ready.shapes]
+        outputs = [np.empty(shape, self.dtype) for shape in ready.outputs]
         try:
             room = ready.free.pop()
         except IndexError:
             room = ready.allocate()
+        function, integers = question.variant.function, ready.integers
         try:
-            loss = question.variant.function(*ready.integers, *arrays, *room, *outputs)
-        except TypeError:  # the compiled function takes contiguous, aligned, writeable arrays only
-            arrays = [np.require(array, self.dtype, LAYOUT) for array in arrays]
-            loss = question.variant.function(*ready.integers, *arrays, *room, *outputs)
+            loss = function(*integers, *arrays, *room, *outputs)
+        except TypeError:  # compiled functions take arrays that are contiguous, aligned and writeable
+            arrays = [np.require(array, self.dtype, ["C", "A", "W"]) for array in arrays]
+            loss = function(*integers, *arrays, *room, *outputs)
         ready.free.append(room)
-        return loss, {
+        results = {
             key: outputs[position] if change is None else change(outputs[position])
             for key, position, change in ready.results
         }
+        return float(loss), results
 
 
-DEFAULT = ("default",)
-
-
-def texts(derivation: AbstractDerivation, program: Program) -> dict[int, str]:
-    """Every equation as a line of text by its number; starts have -1, -2 …"""
-    from derive.handout.plain import plain
-    from derive.notation import names_of, start_formula, text
-
-    names = getattr(derivation, "names", None) or names_of(derivation.system)
-    found = {number: text(equation, names) for number, equation in enumerate(program.equations, 1)}
-    return found | {
-        -number: plain(start_formula(start, program, names)) for number, start in enumerate(program.starts, 1)
-    }
+def asked(
+    derivation: AbstractDerivation,
+    program: Program,
+    table: Mapping[str, Expected],
+    kind: str,
+    keys: tuple[str, ...],
+    dtype: str,
+    jit: bool,
+) -> Question:
+    """The variant of ``program`` that answers a question of this kind about ``keys``."""
+    found = derivation.gradients if kind == "gradients" else defined(program)
+    for key in keys:
+        if key not in found:
+            what = "gradient with respect to" if kind == "gradients" else "defined array"
+            raise UnknownArray(f"there is no {what} {key}; there are {', '.join(found)}")
+    system = derivation.system
+    outputs = (Access(system.loss), *(found[key] for key in keys))
+    wording = Wording(system.title, texts(program, derivation.names), SENTENCES[kind].format(", ".join(keys)))
+    stem = re.sub(r"\W+", "_", system.name or system.title).strip("_").lower() or "kernel"
+    made = variant(Work(program, outputs, derivation.adjoints, kind == "gradients"), wording, stem, dtype, jit)
+    role = {argument.name: table[argument.name].role for argument in made.inputs}
+    learnt, given, starts = (
+        tuple(name for name, its in role.items() if its == wanted) for wanted in ("learn", "given", "start")
+    )
+    told = {symbol for item in table.values() if not item.optional for e in item.shape for symbol in e.free_symbols}
+    untold = tuple(size.name for size in made.sizes if size not in told)
+    results = tuple(Result(key, found[key], program.declaration(found[key].name).superscripts) for key in keys)
+    dtypes = [np.dtype(dtype)] * (len(learnt) + len(given))
+    return Question(made, learnt, given, starts, untold, results, dtypes)
 
 
 def defined(program: Program) -> dict[str, Access]:
     """The arrays that equations define, whole."""
     names = {equation.target.name for equation in program.equations}
-    return {
-        item.name: Access(item.name, tuple(span.index for span in item.superscripts))
-        for item in program.declarations
-        if item.name in names
-    }
+    steps = {item.name: tuple(span.index for span in item.superscripts) for item in program.declarations}
+    return {name: Access(name, at) for name, at in steps.items() if name in names}
 
 
-def adjoints(derivation: AbstractDerivation) -> dict[str, str]:
-    """For each array that only the gradient program has, the array whose adjoint it is."""
-    walk = getattr(derivation, "walk", None)
-    found = {} if walk is None else {adjoint: name for name, adjoint in walk.names.items()}
-    for key, access in derivation.gradients.items():
-        found[access.name] = key.split("^")[0]
-    own = {item.name for item in derivation.forward.declarations}
-    for item in derivation.program.declarations:
-        if item.name not in own:
-            found.setdefault(item.name, re.sub(r"^(delta|grad)_", "", item.name).rstrip("_"))
-    return found
+def texts(program: Program, names: Names) -> dict[int, str]:
+    """Every equation as a line of text by its number; starts have -1, -2 …"""
+    equations = {number: text(equation, names) for number, equation in enumerate(program.equations, 1)}
+    starts = {-number: plain(start_formula(start, program, names)) for number, start in enumerate(program.starts, 1)}
+    return equations | starts
 
 
 def compile(
@@ -248,19 +232,19 @@ def compile(
     dtype: str = "float64",
     jit: bool = True,
     functions: Mapping[str, str] | None = None,
+    threads: int = 1,
 ) -> Kernel:
     """The kernel of ``derivation`` computing in ``dtype``; ``functions`` says what the functions left open are.
 
-    With ``jit=False`` the same source runs as plain Python.
+    With ``jit=False`` the same source runs as plain Python. With several ``threads`` a batch with much to compute is
+    split among them.
     """
     if dtype not in DTYPES:
         raise WrongType(f"a kernel computes in {' or '.join(DTYPES)}, not in {dtype}")
     chosen = dict(functions or {})
     forward, program = bound(derivation.forward, chosen), bound(derivation.program, chosen)
-    kernel = Kernel(derivation, forward, program, dtype, jit, expected(derivation.system.program))
-    kernel.questions[DEFAULT] = kernel.question("gradients", *kernel.learnt)
-    return kernel
-
-
-__all__ = ["Kernel", "UnboundFunction", "compile", "replace"]
-_: Callable[..., Any] = replace
+    table = expected(program)
+    learnt = tuple(key for key, item in table.items() if item.role == "learn")
+    default = asked(derivation, program, table, "gradients", learnt, dtype, jit)
+    questions = {("gradients", *learnt): default}
+    return Kernel(derivation, dtype, jit, threads, forward, program, table, default, questions, Lock())

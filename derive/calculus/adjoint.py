@@ -1,8 +1,8 @@
 """The reverse walk: for every array, what flows back to it from each stage that reads it.
 
-The adjoint of an array a is ∂loss/∂a. A stage ``out = body`` sends ``Σ ∂loss/∂out[…] · ∂body/∂a[…]`` back to each a that it reads. The partial
-derivative is SymPy's; the sum is contracted exactly; the result is lifted to matrix notation where it has one. Time is one more index,
-so backpropagation through time needs no rule of its own.
+The adjoint of an array a is ∂loss/∂a. A stage ``out = body`` sends ``Σ ∂loss/∂out[…] · ∂body/∂a[…]`` back to each a
+that it reads. The partial derivative is SymPy's; the sum is contracted exactly; the result is lifted to matrix notation
+where it has one. Time is one more index, so backpropagation through time needs no rule of its own.
 """
 
 from __future__ import annotations
@@ -13,19 +13,21 @@ from dataclasses import dataclass
 import sympy as sp
 
 from derive.calculus.contract import Term, contracted
+from derive.calculus.elementwise import in_indices
 from derive.calculus.index_notation import Bound, Stage, dummy, element, partial_derivative, stage
-from derive.calculus.lift import NotAMatrix, in_indices, lift, named_indices
+from derive.calculus.lift import lift, named_indices
+from derive.calculus.network import NotAMatrix
 from derive.calculus.tidy import tidy
 from derive.language import expression as ast
 from derive.language.expression import Access, Expression, index
-from derive.language.system import Declaration, Equation, Program, Range, Scope, Start
+from derive.language.system import Declaration, Equation, Program, Range, Scope
 
 SUBSCRIPT_NAMES = "ijklmnop"
 
 
 @dataclass(frozen=True)
 class Contribution:
-    """What one stage sends back to one array: the stage, its partial derivative by ``entry`` as SymPy gives it, the contracted terms."""
+    """What one stage sends back to one array: its partial derivative as SymPy gives it, and that contracted."""
 
     stage: Stage
     entry: sp.Indexed
@@ -63,7 +65,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Reader:
-    """A stage that reaches the loss, and the name of the adjoint of its output: None for the loss itself, whose adjoint is 1."""
+    """A stage that reaches the loss, and the name of its output's adjoint; None for the loss, whose adjoint is 1."""
 
     stage: Stage
     adjoint: str | None
@@ -76,32 +78,30 @@ class Reader:
         return element(self.adjoint, () if self.is_start else self.stage.superscripts, self.stage.subscripts)
 
 
-def readers(program: Program, scope: Scope, adjoints: Mapping[str, str | None], starts: Mapping[str, str]) -> list[Reader]:
-    """Every equation whose output has an adjoint, and every start that is computed from other arrays, in index notation.
+def readers(
+    program: Program, scope: Scope, adjoints: Mapping[str, str | None], starts: Mapping[str, str]
+) -> list[Reader]:
+    """Every equation whose output has an adjoint and every start computed from other arrays, in index notation.
 
     ``adjoints`` are by array, ``starts`` by key.
     """
-    found = [
+    computed = [
         Reader(stage(Equation(start.access, start.value), scope), starts[start.key], is_start=True)
         for start in program.starts
-        if is_computed(start) and start.value is not None
+        if start.value is not None and any(isinstance(node, Access) for node in ast.walk(start.value))
     ]
-    for equation in program.equations:
-        if equation.target.name in adjoints:
-            found.append(Reader(stage(equation, scope), adjoints[equation.target.name]))
-    return found
-
-
-def is_computed(start: Start) -> bool:
-    """The start is made from other arrays, as in ``g^0 = h^S``."""
-    return start.value is not None and any(isinstance(node, Access) for node in ast.walk(start.value))
+    return computed + [
+        Reader(stage(equation, scope), adjoints[equation.target.name])
+        for equation in program.equations
+        if equation.target.name in adjoints
+    ]
 
 
 def adjoint(question: Question, stages: Sequence[Reader], scope: Scope) -> Adjoint:
     """The adjoint of one array: what flows back from every stage that reads it."""
     shape = scope[question.name].shape
-    above = [dummy(r.index.name) for r in question.ranges]
-    below = [dummy(letter) for letter, _ in zip(SUBSCRIPT_NAMES, shape, strict=False)]
+    above: list[sp.Symbol] = [dummy(r.index.name) for r in question.ranges]
+    below: list[sp.Symbol] = [dummy(letter) for letter, _ in zip(SUBSCRIPT_NAMES, shape, strict=False)]
     superscripts = tuple(above) if question.superscripts is None else question.superscripts
     free = {
         **{d: Bound(d, r.lower, r.upper) for d, r in zip(above, question.ranges, strict=True)},
@@ -117,7 +117,7 @@ def adjoint(question: Question, stages: Sequence[Reader], scope: Scope) -> Adjoi
         terms = contracted(reader.seed() * partial, item.bounds, free, above)
         if terms:
             raw.append((item, partial, terms))
-    axes = {d: extent for d, extent in zip(below, shape, strict=True)}
+    axes = dict(zip(below, shape, strict=True))
     readable = [(d, r.index.name) for d, r in zip(above, question.ranges, strict=True)]
     entrywise = [*readable, *((d, _letter(n, readable)) for n, d in enumerate(below))]
     index_values = [[named_indices(in_indices(t, scope), entrywise) for t in terms] for _, _, terms in raw]

@@ -1,4 +1,4 @@
-"""An adjoint equation with conditions on its time index, as people write it: one line where it can be one, else a line for each stretch.
+"""An adjoint equation with conditions on its time index, as people write it: one line, or a line for each stretch.
 
 ``[t = T] v + [t < T] Uᵀ δ^{t+1}`` is two lines; ``[t < T] Uᵀ δ^{t+1} + Vᵀ e^t`` is one, with δ^{T+1} = 0.
 """
@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import sympy as sp
 
+from derive.calculus.symbols import replaced, symbols_in
 from derive.calculus.tidy import tidy, zero_like
 from derive.language import expression as ast
 from derive.language.expression import Access, Expression, Integer, Within
@@ -35,6 +37,11 @@ class Case:
         return self.lower == self.upper
 
     @property
+    def at(self) -> dict[sp.Symbol, Integer]:
+        """The value of the index where the case has only one."""
+        return {self.index: self.lower} if self.index is not None and self.is_point else {}
+
+    @property
     def index_expression(self) -> Expression:
         """The index as a formula."""
         assert self.index is not None
@@ -51,11 +58,7 @@ class Cases:
 
 def cases(equation: Equation, scope: Scope) -> Cases:
     """The stretches of ``equation`` over its first range."""
-    if (
-        not equation.ranges
-        or not isinstance(equation.target.superscripts[:1], tuple)
-        or not equation.target.superscripts
-    ):
+    if not equation.ranges or not equation.target.superscripts:
         return Cases((Case(equation.target, equation.value, None, sp.Integer(0), sp.Integer(0)),), ())
     span = equation.ranges[0]
     terms = equation.value.terms if isinstance(equation.value, ast.Add) else (equation.value,)
@@ -66,9 +69,7 @@ def cases(equation: Equation, scope: Scope) -> Cases:
             cuts |= {item.interval.lower, sp.expand(item.interval.upper + 1)}
     ordered = sorted(cuts, key=_when_long)
     stretches = [
-        (lower, sp.expand(after - 1))
-        for lower, after in zip(ordered, ordered[1:], strict=False)
-        if _when_long(lower) < _when_long(after)
+        (lower, sp.expand(after - 1)) for lower, after in pairwise(ordered) if _when_long(lower) < _when_long(after)
     ]
     found: list[Case] = []
     beyond: dict[Access, None] = {}
@@ -79,7 +80,7 @@ def cases(equation: Equation, scope: Scope) -> Cases:
             if item.interval is not None and not item.holds_on(lower, upper):
                 beyond |= dict.fromkeys(item.first_beyond(span.index))
         body = tidy(ast.Add(tuple(item.body for item in alive)), scope) if alive else zero_like(equation.value, scope)
-        at = {span.index: upper} if point else {}
+        at: dict[sp.Symbol, Integer] = {span.index: upper} if point else {}
         target = ast.substitute_indices(equation.target, at)
         assert isinstance(target, Access)
         found.append(Case(target, ast.substitute_indices(body, at), span.index, lower, upper))
@@ -88,8 +89,8 @@ def cases(equation: Equation, scope: Scope) -> Cases:
 
 def _when_long(value: Integer) -> sp.Expr:
     """The value where every size is large; sizes are told apart so that the order is the same each time."""
-    names = sorted(sp.sympify(value).free_symbols, key=str)
-    return sp.sympify(value).xreplace({symbol: sp.Integer(LARGE + 7 * number) for number, symbol in enumerate(names)})
+    names = sorted(symbols_in(value), key=str)
+    return replaced(value, {symbol: sp.Integer(LARGE + 7 * number) for number, symbol in enumerate(names)})
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def _zero_beyond(body: Expression, interval: Within, index: sp.Symbol, scope: Sc
             continue
         (bounds,) = scope[node.name].superscripts[:1]
         position = node.superscripts[0]
-        last = sp.expand(position.xreplace({index: interval.upper}) - bounds.upper)
+        last = sp.expand(replaced(position, {index: interval.upper}) - bounds.upper)
         if position.has(index) and last == 0:
             yield node
 

@@ -1,124 +1,28 @@
-"""The recurrence told as steps: one step linearised, the Jacobian chain, its closed form with proof, and the vec form of a parameter."""
+"""The recurrence told as steps: one step linearised, the Jacobian chain, the closed form with proof, the vec form."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
 
 import sympy as sp
 
-from derive.calculus.closed_form import ProofLine, Recurrence, closed_form, is_proved, proof, vectorised
-from derive.calculus.order import reaches, recurrent
-from derive.calculus.recurrence import (
-    Chain,
-    Linearised,
-    differential_name,
-    linearised,
-    one_step,
-    product_of_steps,
-    state_parts,
-    transpose_product,
-)
+from derive.calculus.closed_form import ProofLine, closed_form, is_proved, proof
+from derive.calculus.flow import Flow, changes_of_parts, flow_expanded, flows
+from derive.calculus.order import reaches
+from derive.calculus.recurrence import differential_name
 from derive.calculus.tidy import tidy
+from derive.calculus.vectorised import vectorised
 from derive.calculus.walk import Walk
 from derive.language import expression as ast
 from derive.language.expression import Access, Expression, Integer
-from derive.language.system import Declaration, Equation, Scope
 from derive.trace import Differential, Line, ProofStep, StateDerivative, Step, VectorisedDerivative
 
-
-@dataclass(frozen=True)
-class Flow:
-    """One recurrence of a system with everything its formulas name."""
-
-    model: Linearised
-    factor: Expression
-    """A^t as written in products: ``J^t U``, or the name of a block matrix."""
-    state: Access
-    source: Expression
-    definitions: tuple[Equation, ...]
-    scope: Scope
-
-    @property
-    def time(self) -> sp.Symbol:
-        """The time index of the recurrence."""
-        return self.model.range.index
-
-    @property
-    def recurrence(self) -> Recurrence:
-        """The linear recurrence of small changes."""
-        change = Access(differential_name(self.state.name), self.state.superscripts)
-        return Recurrence(
-            self.time, self.model.range.lower, self.model.range.upper, change, self.factor, self.source, self.scope
-        )
-
-    def parts_at(self, position: Integer) -> tuple[Access, ...]:
-        """The arrays that make up the state at one time: (h^t,) or (h^t, h^{t-1})."""
-        return tuple(Access(name, (sp.expand(sp.sympify(position) - back),)) for name, back in state_parts(self.model))
-
-    def chain(self, last: Integer, first: Integer) -> Chain:
-        """∂state^last/∂state^first as an ordered product, and its transpose."""
-        product = product_of_steps(self.factor, self.time, last, first)
-        of, wrt = (Access(self.state.name, (sp.sympify(p),)) for p in (last, first))
-        return Chain(of, wrt, product, transpose_product(product, self.scope), self.definitions)
-
-
-def flows(walk: Walk) -> tuple[Flow, ...]:
-    """The recurrences whose states are numbers or vectors, each with its one-step Jacobian."""
-    found = []
-    taken: dict[str, Declaration] = dict(walk.scope)
-    for group in recurrent(walk.forward):
-        model = linearised(walk.forward, group, taken)
-        if model is None or not dict(model.jacobians):
-            continue
-        taken |= {declaration.name: declaration for declaration in model.declarations}
-        scope = {**taken, **{differential_name(n): replace(d, name=differential_name(n)) for n, d in taken.items()}}
-        flow = _flow(model, scope)
-        taken |= {name: flow.scope[name] for name in flow.scope if name not in taken}
-        found.append(flow)
-    return tuple(found)
-
-
-def _flow(model: Linearised, scope: Mapping[str, Declaration]) -> Flow:
-    time = model.range.index
-    sources = dict(model.sources)
-    step = one_step(model, scope)
-    if model.is_single:
-        ((name, _),) = model.states
-        nothing: Expression = ast.Filled(0, scope[name].shape) if scope[name].shape else ast.ZERO
-        return Flow(model, step, Access(name, (time,)), sources.get(name, nothing), model.definitions, scope)
-    names = {key: next(n for n in wishes if n not in scope) for key, wishes in _STACKED.items()}
-    extents = [scope[name].shape[0] if scope[name].shape else sp.Integer(1) for name, _ in state_parts(model)]
-    extent = sp.Add(*extents)
-    ranges = (model.range,)
-    blocks = []
-    for (name, back), rows in zip(state_parts(model), extents, strict=True):
-        source = sources.get(name) if back == 0 else None
-        blocks.append((source if source is not None else ast.Filled(0, (rows,)),))
-    here = {key: Access(name, (time,)) for key, name in names.items()}
-    stack = ast.Block(tuple((Access(name, (sp.expand(time - back),)),) for name, back in state_parts(model)))
-    definitions = (
-        *model.definitions,
-        Equation(here["state"], stack, ranges),
-        Equation(here["matrix"], step, ranges),
-        Equation(here["source"], ast.Block(tuple(blocks)), ranges),
-    )
-    declared = {
-        names["state"]: Declaration(names["state"], "defined", (extent,), ranges),
-        names["matrix"]: Declaration(names["matrix"], "defined", (extent, extent), ranges),
-        names["source"]: Declaration(names["source"], "defined", (extent,), ranges),
-    }
-    changes = {differential_name(n): replace(d, name=differential_name(n)) for n, d in declared.items()}
-    return Flow(model, here["matrix"], here["state"], here["source"], definitions, {**scope, **declared, **changes})
-
-
-_STACKED = {"state": ("s", "state", "s_"), "matrix": ("M", "A", "M_"), "source": ("b", "r", "b_")}
-"""Names for a stacked state, its one-step matrix and its source, in order of preference."""
+__all__ = ["Flow", "chain_steps", "flow_expanded", "flows", "vec_form"]
 
 
 def chain_steps(flow: Flow, walk: Walk) -> list[Step]:
     """The steps about one recurrence."""
-    time, model = flow.time, flow.model
+    time = flow.time
     first, last = sp.expand(flow.model.range.lower - 1), flow.model.range.upper
     k = ast.index("k") if ast.index("k") != time else ast.index("s")
     name = flow.state.name
@@ -130,7 +34,8 @@ def chain_steps(flow: Flow, walk: Walk) -> list[Step]:
             ("The Jacobian chain",),
             "chain rule",
             (
-                "Apply the one-step Jacobian again and again. Matrices do not commute: the newest factor stands on the left.",
+                "Apply the one-step Jacobian again and again. Matrices do not commute: the newest factor stands on ",
+                "the left.",
             ),
             ast.Derivative(chain.of, chain.wrt),
             chain.product,
@@ -145,7 +50,8 @@ def chain_steps(flow: Flow, walk: Walk) -> list[Step]:
             ("The chain transposed",),
             "transpose",
             (
-                "A gradient travels the other way: transposing turns every factor and reverses their order, the oldest now on the left.",
+                "A gradient travels the other way: transposing turns every factor and reverses their order, the ",
+                "oldest now on the left.",
             ),
             back,
             chain.transposed,
@@ -166,23 +72,6 @@ def _has_source(flow: Flow) -> bool:
     return bool(dict(flow.model.sources))
 
 
-def flow_expanded(flow: Flow, expression: Expression) -> Expression:
-    """``expression`` with the matrices that the formulas name (J, M) replaced by what they are."""
-    table = {e.target.name: e for e in flow.definitions}
-
-    def visit(node: Expression) -> Expression:
-        if isinstance(node, Access) and node.name in table:
-            equation = table[node.name]
-            return visit(
-                ast.substitute_indices(
-                    equation.value, dict(zip(equation.target.superscripts, node.superscripts, strict=True))
-                )
-            )  # type: ignore[arg-type]
-        return ast.map_children(visit, node)
-
-    return visit(expression)
-
-
 def _one_step(flow: Flow) -> Step:
     time = flow.time
     before, after = Access(flow.state.name, (time,)), Access(flow.state.name, (time - 1,))
@@ -197,7 +86,8 @@ def _one_step(flow: Flow) -> Step:
         ("One step of the recurrence",),
         "chain rule within one step",
         (
-            "Within one step the function acts entry by entry, so its Jacobian is diagonal; what stands before it is affine in the state.",
+            "Within one step the function acts entry by entry, so its Jacobian is diagonal; what stands before it is ",
+            "affine in the state.",
         ),
         quotient,
         flow.factor,
@@ -255,7 +145,8 @@ def _solution_steps(flow: Flow, walk: Walk, first: Integer, last: Integer) -> li
             ("The closed form",),
             "linear recurrence",
             (
-                "Unroll the recurrence: the first term carries the initial state through every step; the sum is the rest, ",
+                "Unroll the recurrence: the first term carries the initial state through every step; the sum is the ",
+                "rest, ",
                 "one term for each step at which a parameter is used.",
             ),
             recurrence.state_at(last),
@@ -281,7 +172,8 @@ def _induction_step(
         ("Proof by induction",),
         "induction",
         (
-            "After no step the product is empty and so is the sum: both sides are the change of the initial state. One step more:",
+            "After no step the product is empty and so is the sum: both sides are the change of the initial state. ",
+            "One step more:",
         ),
         flow.recurrence.state_at(last),
         solved,
@@ -291,25 +183,11 @@ def _induction_step(
     )
 
 
-def changes_of_parts(flow: Flow, expression: Expression) -> Expression:
-    """The change of a stacked state written out in the changes of its parts."""
-    if flow.model.is_single:
-        return expression
-    stack = differential_name(flow.state.name)
-
-    def visit(node: Expression) -> Expression:
-        if isinstance(node, Access) and node.name == stack:
-            parts = flow.parts_at(node.superscripts[0])
-            return ast.Block(tuple((Access(differential_name(part.name), part.superscripts),) for part in parts))
-        return ast.map_children(visit, node)
-
-    return visit(expression)
-
-
 def vec_form(flow: Flow, parameter: str, walk: Walk) -> Expression | None:
     """∂state^last/∂vec(parameter); None where the closed form does not give it.
 
-    A parameter that also reaches the state through another recurrence, whose change stands in the source, has no such form here.
+    A parameter that also reaches the state through another recurrence, whose change stands in the source, has no such
+    form here.
     """
     solved = closed_form(flow.recurrence)
     changed = {n.name.removeprefix("d_") for n in ast.walk(solved) if isinstance(n, Access) and n.name.startswith("d_")}
@@ -341,7 +219,8 @@ def _vec_steps(flow: Flow, walk: Walk, last: Integer) -> list[Step]:
             ("The same with vec and Kronecker products",),
             "vec(L dW r) = (rᵀ ⊗ L) vec(dW)",
             (
-                "Stack the columns of a matrix into one vector; the derivative by a matrix is then an ordinary Jacobian matrix.",
+                "Stack the columns of a matrix into one vector; the derivative by a matrix is then an ordinary ",
+                "Jacobian matrix.",
             ),
             lines[0].sides[0],
             lines[0].sides[1],

@@ -1,8 +1,9 @@
-"""Solving ``s^t = A^t s^{t-1} + b^t``: the closed form as a sum of ordered products, and its proof by induction, rule by rule.
+"""Solving ``s^t = A^t s^{t-1} + b^t``: the closed form as a sum of ordered products, and its proof by induction.
 
     s^T = (A^T ⋯ A^1) s^0 + Σ_{k=1}^{T} (A^T ⋯ A^{k+1}) b^k
 
-Every line of the proof is made from the line before by one rewriting rule, and ``normal`` brings both to one form to check it.
+Every line of the proof is made from the line before by one rewriting rule, and ``normal`` brings both to one form to
+check it.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from derive.calculus.recurrence import product_of_steps
+from derive.calculus.chain import product_of_steps
 from derive.calculus.stages import free_indices
-from derive.calculus.tidy import tidy
+from derive.calculus.symbols import replaced, symbols_in
+from derive.calculus.tidy import tidy, zero_like
 from derive.language import expression as ast
 from derive.language.expression import Expression, Integer, index
 from derive.language.shapes import shape_of
@@ -77,13 +79,13 @@ def _source_sum(recurrence: Recurrence, last: Integer, upper: Integer) -> Expres
 
 
 def _free_index(recurrence: Recurrence, last: Integer) -> sp.Symbol:
-    taken = free_indices(recurrence.factor) | free_indices(recurrence.source) | sp.sympify(last).free_symbols
+    taken = free_indices(recurrence.factor) | free_indices(recurrence.source) | symbols_in(last)
     taken -= {recurrence.time}
     return next(index(name) for name in ("k", "s", "l", "q", "a1", "a2") if index(name) not in taken)
 
 
 def _times(left: Expression, right: Expression, scope: Scope) -> Expression:
-    """left · right as one product, scalars of the right in front; signs stay inside, where the proof's rules find them."""
+    """left · right as one product, scalars of the right in front; signs stay inside, where the proof's rules look."""
     first = left.factors if isinstance(left, ast.Product) else (left,)
     return _left_times(first, right, scope)
 
@@ -239,94 +241,29 @@ def _empty(expression: Expression, recurrence: Recurrence) -> Expression:
     def rule(node: Expression) -> Expression:
         match node:
             case ast.OrderedProduct(first=first, last=last, body=body, descending=down):
-                count = sp.expand(first - last + 1 if down else last - first + 1)
-                if count == 0:
-                    shape = shape_of(body, recurrence.scope)
-                    return ast.Identity(shape[0]) if shape else ast.ONE
+                count = first - last + 1 if down else last - first + 1
+                return _identity(body, recurrence.scope) if sp.expand(count) == 0 else node
             case ast.Sum(lower=lower, upper=upper, body=body) if sp.expand(upper - lower + 1) == 0:
-                shape = shape_of(body, recurrence.scope)
-                return ast.Filled(0, shape) if shape else ast.ZERO
-        return node
+                return zero_like(body, recurrence.scope)
+            case _:
+                return node
 
     return _everywhere(rule, expression)
 
 
+def _identity(like: Expression, scope: Scope) -> Expression:
+    shape = shape_of(like, scope)
+    return ast.Identity(shape[0]) if shape else ast.ONE
+
+
 def unrolled(product: ast.OrderedProduct, values: dict[sp.Symbol, Integer], scope: Scope) -> Expression:
     """The ordered product with its factors written out for given numbers of steps."""
-    first, last = (sp.sympify(end).xreplace(values) for end in (product.first, product.last))
+    first, last = (replaced(end, values) for end in (product.first, product.last))
     step = -1 if product.descending else 1
-    if not (first.is_Integer and last.is_Integer):
+    if not (isinstance(first, sp.Integer) and isinstance(last, sp.Integer)):
         raise ValueError(
             f"an ordered product from {first} to {last} has no known number of factors: give both ends as numbers"
         )
     positions = range(int(first), int(last) + step, step)
     factors = [ast.substitute_indices(product.body, {product.index: sp.Integer(p)}) for p in positions]
-    if not factors:
-        shape = shape_of(product.body, scope)
-        return ast.Identity(shape[0]) if shape else ast.ONE
-    return tidy(ast.Product(tuple(factors)), scope)
-
-
-def vectorised(expression: Expression, name: str, scope: Scope) -> Expression | None:
-    """The matrix M with expression = M vec(d_name), where the expression is linear in ``d_name``: vec(L dW r) = (rᵀ ⊗ L) vec(dW).
-
-    Terms without ``d_name`` count as zero. None where ``d_name`` stands transposed or elementwise.
-    """
-    change = f"d_{name}"
-    match expression:
-        case ast.Add(terms=terms):
-            parts = [_of_term(term, change, scope) for term in terms if _mentions(term, change)]
-        case _:
-            parts = [_of_term(expression, change, scope)]
-    if any(part is None for part in parts) or not parts:
-        return None
-    known = [part for part in parts if part is not None]
-    return known[0] if len(known) == 1 else ast.Add(tuple(known))
-
-
-def _mentions(expression: Expression, name: str) -> bool:
-    return any(isinstance(node, ast.Access) and node.name == name for node in ast.walk(expression))
-
-
-def _of_term(term: Expression, change: str, scope: Scope) -> Expression | None:
-    match term:
-        case ast.Access(name=name) if name == change:
-            shape = scope[change].shape
-            return ast.Identity(shape[0]) if len(shape) == 1 else ast.ONE if not shape else None
-        case ast.Negative(operand=operand):
-            inner = _of_term(operand, change, scope)
-            return None if inner is None else ast.Negative(inner)
-        case ast.Sum(index=bound, lower=lower, upper=upper, body=body):
-            inner = _of_term(body, change, scope)
-            return None if inner is None else ast.Sum(bound, lower, upper, inner)
-        case ast.Add():
-            return vectorised(term, change.removeprefix("d_"), scope)
-        case ast.Product(factors=factors):
-            return _of_product(factors, change, scope)
-        case _:
-            return None
-
-
-def _of_product(factors: tuple[Expression, ...], change: str, scope: Scope) -> Expression | None:
-    place = [n for n, factor in enumerate(factors) if _mentions(factor, change)]
-    if len(place) != 1:
-        return None
-    left, middle, right = factors[: place[0]], factors[place[0]], factors[place[0] + 1 :]
-    if not isinstance(middle, ast.Access):
-        inner = None if right else _of_term(middle, change, scope)
-        return None if inner is None else tidy(ast.Product((*left, inner)), scope)
-    shape = scope[change].shape
-    if len(shape) < 2:
-        if right or not left:
-            return None
-        return tidy(ast.Product(left), scope) if len(left) > 1 else left[0]
-    if not right:
-        return None
-    vector = right[0] if len(right) == 1 else ast.Product(right)
-    matrices = [factor for factor in left if shape_of(factor, scope)]
-    scalars = [factor for factor in left if not shape_of(factor, scope)]
-    beside: Expression = ast.Identity(shape[0])
-    if matrices:
-        beside = matrices[0] if len(matrices) == 1 else ast.Product(tuple(matrices))
-    body: Expression = ast.Kronecker(tidy(ast.Transpose(vector), scope), beside)
-    return ast.Product((*scalars, body)) if scalars else body
+    return tidy(ast.Product(tuple(factors)), scope) if factors else _identity(product.body, scope)

@@ -1,8 +1,8 @@
-"""Exact contraction: derivatives written as sums of products, with every Kronecker delta solved over the integers or kept.
+"""Exact contraction: derivatives as sums of products, every Kronecker delta solved over the integers or kept.
 
-A delta is used to fix a summed index only where the solution is exact: with coefficient ±1 always, with another coefficient c under the
-condition that c divides the rest. The range of the index it fixes becomes a condition; conditions that always hold are dropped,
-those on one summed index become its bounds.
+A delta is used to fix a summed index only where the solution is exact: with coefficient ±1 always, with another
+coefficient c under the condition that c divides the rest. The range of the index it fixes becomes a condition;
+conditions that always hold are dropped, those on one summed index become its bounds.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import sympy as sp
 
 from derive.calculus.index_notation import Bound, divides, dummy, within
+from derive.calculus.symbols import arguments, coefficient_of, limits_of, replaced
 from derive.language.expression import Condition, Divides, Integer, Within
 
 exact_quotient = sp.Function("exact_quotient")
@@ -28,12 +29,13 @@ class Term:
     bounds: tuple[Bound, ...] = ()
     conditions: tuple[Condition, ...] = ()
 
-    def replaced(self, values: Mapping[sp.Basic, sp.Basic]) -> Term:
-        """The term with indices replaced."""
+    def with_index(self, index: sp.Symbol, value: Integer) -> Term:
+        """The term at one value of an index that it does not sum."""
+        at = {index: value}
         return Term(
-            tuple(factor.xreplace(values) for factor in self.factors),
-            tuple(Bound(b.index, b.lower.xreplace(values), b.upper.xreplace(values)) for b in self.bounds),
-            tuple(_replaced(condition, values) for condition in self.conditions),
+            tuple(replaced(factor, at) for factor in self.factors),
+            tuple(Bound(b.index, replaced(b.lower, at), replaced(b.upper, at)) for b in self.bounds),
+            tuple(_condition_at(condition, at) for condition in self.conditions),
         )
 
 
@@ -42,8 +44,8 @@ def contracted(
 ) -> list[Term]:
     """Σ over ``bounds`` of ``expression`` as terms without a delta that could be solved.
 
-    ``free`` gives the range of each index that is not summed, by which conditions are decided; a delta on one of the ``pinned`` ones
-    (superscripts) becomes a condition, so that ``δ(t, T)`` reads "where t = T".
+    ``free`` gives the range of each index that is not summed, by which conditions are decided; a delta on one of the
+    ``pinned`` ones (superscripts) becomes a condition, so that ``δ(t, T)`` reads "where t = T".
     """
     solved = (
         _eliminated(replace(term, bounds=(*bounds, *term.bounds)), tuple(pinned)) for term in expanded(expression)
@@ -53,25 +55,23 @@ def contracted(
 
 
 def expanded(expression: sp.Expr) -> list[Term]:
-    """``expression`` as terms: sums taken apart only where that is needed to reach a delta, bound indices renamed afresh."""
+    """``expression`` as terms: sums taken apart only where a delta has to be reached, bound indices renamed afresh."""
     match expression:
         case sp.Add() if _has_delta(expression):
-            return [term for part in expression.args for term in expanded(part)]
+            return [term for part in arguments(expression) for term in expanded(part)]
         case sp.Mul():
-            parts = [expanded(factor) for factor in expression.args]
+            parts = [expanded(factor) for factor in arguments(expression)]
             return [_multiplied(choice) for choice in itertools.product(*parts)]
         case sp.Sum():
-            fresh = {limit[0]: dummy(limit[0].name) for limit in expression.limits}
-            bounds = tuple(
-                Bound(fresh[i], sp.sympify(low).xreplace(fresh), sp.sympify(high).xreplace(fresh))
-                for i, low, high in expression.limits
-            )
-            inner = expanded(expression.function.xreplace(fresh))
+            limits = limits_of(expression)
+            fresh = {bound: dummy(bound.name) for bound, _, _ in limits}
+            bounds = tuple(Bound(fresh[i], replaced(low, fresh), replaced(high, fresh)) for i, low, high in limits)
+            inner = expanded(replaced(expression.function, fresh))
             return [replace(term, bounds=(*bounds, *term.bounds)) for term in inner]
         case sp.Function() if expression.func == within:
-            return [Term((), (), (Within(*expression.args),))]
+            return [Term((), (), (Within(*arguments(expression)),))]
         case sp.Function() if expression.func == divides:
-            return [Term((), (), (Divides(*expression.args),))]
+            return [Term((), (), (Divides(*arguments(expression)),))]
         case _ if expression == 0:
             return []
         case _ if expression == 1:
@@ -106,15 +106,15 @@ def _eliminated(term: Term, pinned: tuple[sp.Symbol, ...]) -> Term:
             tuple(other for other in term.bounds if other is not bound),
             (*term.conditions, *needed, Within(bound.index, bound.lower, bound.upper)),
         )
-        term = left.replaced({bound.index: solution})
+        term = left.with_index(bound.index, solution)
 
 
 def _solutions(term: Term) -> Iterable[tuple[tuple[int, int], sp.Expr, Bound, Integer, tuple[Condition, ...]]]:
     """Every way to fix a summed index by a delta: (order of preference, delta, index, value, condition)."""
     deltas = [factor for factor in term.factors if isinstance(factor, sp.KroneckerDelta)]
     for number, (delta, bound) in enumerate(itertools.product(deltas, term.bounds)):
-        difference = sp.expand(delta.args[0] - delta.args[1])
-        coefficient = difference.coeff(bound.index, 1)
+        difference = _difference(delta)
+        coefficient = coefficient_of(bound.index, difference)
         rest = sp.expand(difference - coefficient * bound.index)
         if not coefficient.is_nonzero or rest.has(bound.index):
             continue
@@ -140,19 +140,25 @@ def _deltas_as_conditions(term: Term, pinned: tuple[sp.Symbol, ...]) -> Term:
 
 def _pinned(delta: sp.Expr, pinned: tuple[sp.Symbol, ...]) -> Within | None:
     """The condition that a delta puts on a superscript, or on sizes alone."""
+    first, second = arguments(delta)
     if not delta.atoms(sp.Dummy):
-        return Within(delta.args[0], delta.args[1], delta.args[1])
-    difference = sp.expand(delta.args[0] - delta.args[1])
+        return Within(first, second, second)
+    difference = _difference(delta)
     for symbol in pinned:
-        coefficient = difference.coeff(symbol, 1)
+        coefficient = coefficient_of(symbol, difference)
         if coefficient in (1, -1):
             position = sp.expand(symbol - coefficient * difference)
             return Within(symbol, position, position)
     return None
 
 
+def _difference(delta: sp.Expr) -> sp.Expr:
+    first, second = arguments(delta)
+    return sp.expand(first - second)
+
+
 def tighten(term: Term, free: Mapping[sp.Symbol, Bound]) -> Term | None:
-    """``term`` with each condition decided where the ranges decide it, or made a bound of the summed index it restricts; None if never.
+    """``term`` with each condition decided, made a bound of the index it restricts, or kept; None if one never holds.
 
     What stays is solved for one index where that is possible: ``t + 1 ≤ T`` on 1 ≤ t ≤ T becomes ``1 ≤ t ≤ T - 1``.
     """
@@ -174,11 +180,11 @@ def tighten(term: Term, free: Mapping[sp.Symbol, Bound]) -> Term | None:
         if solved is None:
             kept.append(condition)
             continue
-        bound = _intersection(ranges[solved.value], solved)
+        bound = _intersection(ranges[solved.index], solved)
         if bound is None:
-            kept.append(solved)
+            kept.append(Within(solved.index, solved.lower, solved.upper))
         else:
-            ranges[solved.value] = bound
+            ranges[solved.index] = bound
     kept += [
         Within(index, ranges[index].lower, ranges[index].upper)
         for index, bound in free.items()
@@ -189,10 +195,10 @@ def tighten(term: Term, free: Mapping[sp.Symbol, Bound]) -> Term | None:
 
 def _solved_for_one_index(
     condition: Within, open_ends: Sequence[bool], ranges: Mapping[sp.Symbol, Bound]
-) -> Within | None:
+) -> Bound | None:
     """lower ≤ ±s + rest ≤ upper as limits on s, an end that always holds replaced by the end of the range of s."""
-    for symbol in reversed(ranges):
-        coefficient = sp.expand(condition.value).coeff(symbol, 1)
+    for symbol in reversed(tuple(ranges)):
+        coefficient = coefficient_of(symbol, sp.expand(condition.value))
         if coefficient not in (1, -1) or any(sp.sympify(end).has(symbol) for end in (condition.lower, condition.upper)):
             continue
         rest = sp.expand(condition.value - coefficient * symbol)
@@ -203,14 +209,14 @@ def _solved_for_one_index(
         if coefficient == -1:
             low, high = high, low
         bound = ranges[symbol]
-        return Within(symbol, bound.lower if low is None else low, bound.upper if high is None else high)
+        return Bound(symbol, bound.lower if low is None else low, bound.upper if high is None else high)
     return None
 
 
-def _intersection(bound: Bound, condition: Within) -> Bound | None:
+def _intersection(bound: Bound, other: Bound) -> Bound | None:
     """The interval common to both, where it is known which limits are the stricter; else None."""
-    lower = _greater(bound.lower, condition.lower)
-    upper = _greater(-bound.upper, -condition.upper)
+    lower = _greater(bound.lower, other.lower)
+    upper = _greater(-bound.upper, -other.upper)
     return None if lower is None or upper is None else Bound(bound.index, lower, sp.expand(-upper))
 
 
@@ -226,15 +232,15 @@ def _extreme(value: Integer, ranges: Mapping[sp.Symbol, Bound], *, lowest: bool)
         if not inside:
             break
         for index in inside:
-            coefficient = value.coeff(index, 1)
+            coefficient = coefficient_of(index, value)
             downward = coefficient.is_positive if lowest else coefficient.is_negative
-            value = sp.expand(value.xreplace({index: ranges[index].lower if downward else ranges[index].upper}))
+            value = sp.expand(replaced(value, {index: ranges[index].lower if downward else ranges[index].upper}))
     return value
 
 
-def _replaced(condition: Condition, values: Mapping[sp.Basic, sp.Basic]) -> Condition:
+def _condition_at(condition: Condition, values: Mapping[sp.Symbol, Integer]) -> Condition:
     match condition:
         case Within(value=value, lower=lower, upper=upper):
-            return Within(*(sp.sympify(part).xreplace(values) for part in (value, lower, upper)))
+            return Within(*(replaced(part, values) for part in (value, lower, upper)))
         case Divides(divisor=divisor, value=value):
-            return Divides(sp.sympify(divisor).xreplace(values), sp.sympify(value).xreplace(values))
+            return Divides(replaced(divisor, values), replaced(value, values))

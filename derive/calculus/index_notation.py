@@ -1,4 +1,4 @@
-"""Matrix notation written out in indices: each equation becomes a stage ``out[time, i, j] = SymPy expression`` over IndexedBase entries.
+"""Matrix notation written out in indices: an equation becomes ``out[time, i, j] = SymPy expression`` over entries.
 
 Bound indices are fresh dummies, so that SymPy's ``diff`` cannot capture one (sympy issue 21891).
 """
@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from typing import Any, cast
 
 import sympy as sp
 
+from derive.calculus.symbols import replaced
 from derive.language import expression as ast
 from derive.language.expression import Access, Expression, Integer
 from derive.language.functions import ARRAY_FUNCTIONS, symbolic
@@ -34,25 +36,25 @@ class Bound:
 
 @dataclass(frozen=True)
 class Stage:
-    """``name[superscripts, subscripts] = body`` for all indices within their bounds; indices are fresh dummies or integers."""
+    """``name[superscripts, subscripts] = body`` for all indices within their bounds; these are fresh dummies."""
 
     name: str
     superscripts: tuple[Integer, ...]
-    subscripts: tuple[sp.Symbol, ...]
+    subscripts: tuple[Integer, ...]
     bounds: tuple[Bound, ...]
     body: sp.Expr
 
 
 def element(name: str, superscripts: Sequence[Integer], subscripts: Sequence[Integer]) -> sp.Indexed:
     """The entry of an array as SymPy sees it; a scalar without superscripts stands at index 0."""
-    return sp.IndexedBase(name)[(*superscripts, *subscripts) or (sp.Integer(0),)]
+    return cast(sp.Indexed, sp.Indexed(name, *((*superscripts, *subscripts) or (sp.Integer(0),))))
 
 
 def partial_derivative(body: sp.Expr, entry: sp.Indexed) -> sp.Expr:
     """∂body/∂entry by SymPy; an entry that the body does not read gives 0 (SymPy leaves sums of zeros)."""
     found = body.diff(entry)
     zeros = {node: sp.Integer(0) for node in found.atoms(sp.Sum) if node.function == 0}
-    return found.xreplace(zeros) if zeros else found
+    return cast(sp.Expr, found.xreplace(zeros))
 
 
 def dummy(name: str) -> sp.Dummy:
@@ -62,17 +64,22 @@ def dummy(name: str) -> sp.Dummy:
 
 def stage(equation: Equation, scope: Scope) -> Stage:
     """The equation in index notation, every index of its target a fresh dummy."""
-    renamed = {bound.index: dummy(bound.index.name) for bound in equation.ranges}
-    target, value = equation.target, ast.substitute_indices(equation.value, dict(renamed))
-    bounds = [Bound(renamed[r.index], r.lower, r.upper) for r in equation.ranges]
-    superscripts = tuple(sp.sympify(position).xreplace(renamed) for position in target.superscripts)
+    renamed: dict[sp.Symbol, Integer] = {}
+    bounds: list[Bound] = []
+    for item in equation.ranges:
+        fresh = dummy(item.index.name)
+        renamed[item.index] = fresh
+        bounds.append(Bound(fresh, item.lower, item.upper))
+    target, value = equation.target, ast.substitute_indices(equation.value, renamed)
+    superscripts = tuple(replaced(position, renamed) for position in target.superscripts)
     if target.subscripts:
-        subscripts = tuple(sp.sympify(position).xreplace(renamed) for position in target.subscripts)
+        subscripts = tuple(replaced(position, renamed) for position in target.subscripts)
         body = entry(value, (), scope)
     else:
         shape = scope[target.name].shape
-        subscripts = tuple(dummy(name) for name, _ in zip("ijklmnop", shape, strict=False))
-        bounds += [Bound(i, sp.Integer(0), extent - 1) for i, extent in zip(subscripts, shape, strict=True)]
+        axes = [Bound(dummy(name), sp.Integer(0), extent - 1) for name, extent in zip("ijklmnop", shape, strict=False)]
+        subscripts = tuple(axis.index for axis in axes)
+        bounds += axes
         body = entry(value, subscripts if shape_of(value, scope) else (), scope)
     return Stage(target.name, superscripts, subscripts, tuple(bounds), body)
 
@@ -130,7 +137,7 @@ def _times(
 
     def contracted(i: Integer, j: Integer) -> sp.Expr:
         k = dummy("k")
-        return sp.Sum(a(i, k) * b(k, j), (k, 0, inner - 1))
+        return summed(a(i, k) * b(k, j), Bound(k, sp.Integer(0), inner - 1))
 
     return contracted, (rows, columns)
 
@@ -144,9 +151,7 @@ def _product(node: ast.Product, indices: tuple[Integer, ...], scope: Scope) -> s
     if len(arrays) == 1:
         return scale * entry(arrays[0], indices, scope)
     # From the right, so that A B x becomes Σ_j A_ij (Σ_k B_jk x_k) and not a product of matrices first.
-    function, (rows, columns) = reduce(
-        lambda right, left: _times(left, right), (as_matrix(a, scope) for a in reversed(arrays))
-    )
+    function, _ = reduce(lambda right, left: _times(left, right), (as_matrix(a, scope) for a in reversed(arrays)))
     shape = shape_of(node, scope)
     at = {0: (sp.Integer(0), sp.Integer(0)), 1: (*indices, sp.Integer(0)), 2: indices}[len(shape)]
     return scale * function(*at)
@@ -157,7 +162,7 @@ def _inner(node: ast.Inner, indices: tuple[Integer, ...], scope: Scope) -> sp.Ex
     bound = tuple(dummy(name) for name, _ in zip("ijkl", shape, strict=False))
     body = entry(node.left, bound, scope) * entry(node.right, bound, scope)
     for variable, extent in zip(reversed(bound), reversed(shape), strict=True):
-        body = sp.Sum(body, (variable, 0, extent - 1))
+        body = summed(body, Bound(variable, sp.Integer(0), extent - 1))
     return body
 
 
@@ -170,11 +175,16 @@ def _call(node: ast.Call, indices: tuple[Integer, ...], scope: Scope) -> sp.Expr
 def _sum(node: ast.Sum, indices: tuple[Integer, ...], scope: Scope) -> sp.Expr:
     bound = dummy(node.index.name)
     body = ast.substitute_indices(node.body, {node.index: bound})
-    return sp.Sum(entry(body, indices, scope), (bound, node.lower, node.upper))
+    return summed(entry(body, indices, scope), Bound(bound, node.lower, node.upper))
 
 
 def _guard(node: ast.Guard, indices: tuple[Integer, ...], scope: Scope) -> sp.Expr:
     return sp.Mul(*(bracket(condition) for condition in node.conditions)) * entry(node.body, indices, scope)
+
+
+def summed(body: sp.Expr, bound: Bound) -> sp.Expr:
+    """Σ of ``body`` over one index, left as it stands."""
+    return cast(sp.Expr, sp.Sum(body, (bound.index, bound.lower, bound.upper)))
 
 
 def bracket(condition: ast.Condition) -> sp.Expr:
@@ -191,7 +201,7 @@ def _transpose(node: ast.Transpose, indices: tuple[Integer, ...], scope: Scope) 
     return entry(node.operand, () if rank == 0 else (indices[1],) if rank == 1 else indices[::-1], scope)
 
 
-_RULES: dict[type, Callable[..., sp.Expr]] = {
+_RULES: dict[type, Callable[..., Any]] = {
     ast.Number: lambda node, indices, scope: sp.Rational(node.value.numerator, node.value.denominator),
     ast.SizeValue: lambda node, indices, scope: sp.sympify(node.value),
     Access: _access,

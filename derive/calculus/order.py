@@ -1,4 +1,4 @@
-"""Which array is made from which: the order of the stages, what reaches the loss, and which arrays form a recurrence."""
+"""Which array is made from which: the order of the stages, what reaches the loss, which arrays form a recurrence."""
 
 from __future__ import annotations
 

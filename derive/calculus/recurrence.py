@@ -1,8 +1,8 @@
 """A recurrence linearised: what one step does to a small change of the state, and of every array that feeds it.
 
-For each stage, the Jacobian with respect to each vector it reads is SymPy's derivative, lifted to a matrix. Going through the stages of one
-step gives ``ds^t = A^t ds^{t-1} + b^t``: A is the one-step Jacobian, b what the parameters and inputs add. A state read from several steps
-back, or several states, become the blocks of one larger state.
+For each stage, the Jacobian with respect to each vector it reads is SymPy's derivative, lifted to a matrix. Going
+through the stages of one step gives ``ds^t = A^t ds^{t-1} + b^t``: A is the one-step Jacobian, b what the parameters
+and inputs add. A state read from several steps back, or several states, become the blocks of one larger state.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ import sympy as sp
 
 from derive.calculus.contract import contracted
 from derive.calculus.index_notation import Bound, Stage, dummy, element, partial_derivative, stage
-from derive.calculus.lift import NotAMatrix, lift, named_indices
+from derive.calculus.lift import lift, named_indices
+from derive.calculus.network import NotAMatrix
 from derive.calculus.order import forward_order, states
 from derive.calculus.stages import free_indices
 from derive.calculus.tidy import tidy
 from derive.language import expression as ast
-from derive.language.expression import Access, Expression, Integer, index
+from derive.language.expression import Access, Expression, Integer
 from derive.language.system import Declaration, Equation, Program, Range, Scope
 
 Part = tuple[str, int]
@@ -32,9 +33,10 @@ DIAGONAL = "diagonal matrix of slopes"
 
 @dataclass(frozen=True)
 class Linearised:
-    """One recurrence around its trajectory, inputs held: ``d state = Σ jacobians[state, part] d part + sources[state]`` over one step.
+    """One step of a recurrence, inputs held: ``d state = Σ jacobians[state, part] d part + sources[state]``.
 
-    ``parts`` are the blocks of the state before the step; ``definitions`` are the diagonal matrices that the formulas name, ``J^t``.
+    ``parts`` are the blocks of the state before the step; ``definitions`` are the diagonal matrices that the formulas
+    name, ``J^t``.
     """
 
     range: Range
@@ -56,7 +58,7 @@ class Linearised:
 
 
 def linearised(program: Program, group: Sequence[str], scope: Scope) -> Linearised | None:
-    """The recurrence of the arrays in ``group``; None where a state is not a scalar or a vector or has several superscripts."""
+    """The recurrence of the arrays in ``group``; None where a state is a matrix or has several superscripts."""
     lags = states(program, group)
     if not lags or any(len(scope[name].shape) > 1 or len(scope[name].superscripts) != 1 for name in group):
         return None
@@ -119,12 +121,12 @@ def _differentials(scope: Scope) -> dict[str, Declaration]:
 def _stage(
     equation: Equation, group: Sequence[str], lags: Mapping[str, int], scope: Scope
 ) -> tuple[dict[Part, Expression], Expression | None, Expression]:
-    """The Jacobians of one stage by (array, steps back), what all other arrays add to its differential, and its whole differential."""
+    """The Jacobians of one stage by (array, steps back), what other arrays add to its differential, and all of that."""
     item = stage(equation, scope)
     time = equation.ranges[0].index
-    (own,) = (sp.sympify(position) for position in item.superscripts)
+    own = item.bounds[0].index
     shape = scope[equation.target.name].shape
-    rows = dict(zip(item.subscripts, shape, strict=False))
+    rows = {axis.index: extent for axis, extent in zip(item.bounds[len(equation.ranges) :], shape, strict=False)}
     free = {bound.index: bound for bound in item.bounds}
     readable = [(own, time.name)]
     local: dict[Part, Expression] = {}
@@ -248,25 +250,8 @@ def _named_differential(change: Expression, definitions: Mapping[Expression, Equ
     return inner
 
 
-# The chain --------------------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Chain:
-    """∂state^{last}/∂state^{first} as an ordered product of one-step Jacobians, the newest on the left.
-
-    For several blocks, ``state`` is the name of the stacked state and ``factor`` a block matrix that the equation ``definition`` spells out.
-    """
-
-    of: Access
-    wrt: Access
-    product: ast.OrderedProduct
-    transposed: ast.OrderedProduct
-    definitions: tuple[Equation, ...] = ()
-
-
 def one_step(model: Linearised, scope: Scope) -> Expression:
-    """A^t: the Jacobian of the whole state at t with respect to the whole state at t - 1, a block matrix where there are several parts."""
+    """A^t: the Jacobian of the state at t by the state at t - 1, a block matrix where it has several parts."""
     parts = state_parts(model)
     if model.is_single:
         matrix = model.jacobian(model.states[0][0], (model.states[0][0], 1))
@@ -300,43 +285,6 @@ def _nothing(scope: Scope, row: str, column: str) -> Expression:
     if not above and not beside:
         return ast.ZERO
     return ast.Filled(0, (above[0] if above else sp.Integer(1), beside[0] if beside else sp.Integer(1)))
-
-
-def product_of_steps(
-    factor: Expression, time: sp.Symbol, last: Integer, first: Integer, bound: str = "j"
-) -> ast.OrderedProduct:
-    """factor(last) · factor(last - 1) ⋯ factor(first + 1)."""
-    taken = free_indices(factor) | {s for end in (last, first) for s in sp.sympify(end).free_symbols}
-    name = next(
-        letter for letter in (bound, "i", "s", "r", "m", "q") if index(letter) not in taken or index(letter) == time
-    )
-    body = ast.substitute_indices(factor, {time: index(name)})
-    return ast.OrderedProduct(index(name), sp.sympify(last), sp.expand(first + 1), body, descending=True)
-
-
-def transpose_product(product: ast.OrderedProduct, scope: Scope) -> ast.OrderedProduct:
-    """(A_last ⋯ A_first)ᵀ = A_firstᵀ ⋯ A_lastᵀ."""
-    body = transposed(product.body, scope)
-    return ast.OrderedProduct(product.index, product.last, product.first, body, descending=not product.descending)
-
-
-def transposed(matrix: Expression, scope: Scope) -> Expression:
-    """The transpose, taken inside sums, products and blocks; diagonal matrices stay."""
-    match matrix:
-        case ast.Product(factors=factors):
-            return tidy(ast.Product(tuple(transposed(factor, scope) for factor in reversed(factors))), scope)
-        case ast.Add(terms=terms):
-            return ast.Add(tuple(transposed(term, scope) for term in terms))
-        case ast.Negative(operand=operand):
-            return ast.Negative(transposed(operand, scope))
-        case ast.Block(rows=rows):
-            return ast.Block(
-                tuple(tuple(transposed(entry, scope) for entry in column) for column in zip(*rows, strict=True))
-            )
-        case Access(name=name) if is_diagonal(name, scope):
-            return matrix
-        case _:
-            return tidy(ast.Transpose(matrix), scope)
 
 
 def is_diagonal(name: str, scope: Scope) -> bool:

@@ -1,4 +1,4 @@
-"""The case in which every size is 1: vectors and matrices become numbers, transposes go, Hadamard products are products."""
+"""The case in which every size is 1: arrays become numbers, transposes go, Hadamard products are products."""
 
 from __future__ import annotations
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import sympy as sp
 
+from derive.calculus.stages import matched
+from derive.calculus.symbols import arguments, function_of
 from derive.calculus.tidy import tidy
 from derive.language import expression as ast
 from derive.language.expression import Access, Expression
@@ -44,22 +47,16 @@ def _shift(equation: Equation, expression: Expression) -> Access | None:
         return None
     if equation.value.function != expression.function or expression.order != equation.value.order:
         return None
-    at = dict(
-        zip((*pattern.superscripts, *pattern.subscripts), (*subject.superscripts, *subject.subscripts), strict=False)
-    )
-    if not all(isinstance(key, sp.Symbol) for key in at) or len(pattern.subscripts) != len(subject.subscripts):
-        # A whole-array subject may still be an entry of a whole-array pattern.
-        if pattern.subscripts or not subject.subscripts or equation.target.subscripts:
-            return None
-        at = dict(zip(pattern.superscripts, subject.superscripts, strict=True))
-        if not all(isinstance(key, sp.Symbol) for key in at):
-            return None
-        moved = ast.substitute_indices(equation.target, at)
-        assert isinstance(moved, Access)
-        return Access(moved.name, moved.superscripts, subject.subscripts)
+    if not all(isinstance(position, sp.Symbol) for position in (*pattern.superscripts, *pattern.subscripts)):
+        return None
+    # An entry of a whole-array pattern is the same entry of its target: f(z_i) is h_i.
+    is_entry = bool(subject.subscripts) and not pattern.subscripts and not equation.target.subscripts
+    if len(pattern.subscripts) != len(subject.subscripts) and not is_entry:
+        return None
+    at = matched(pattern, replace(subject, subscripts=()) if is_entry else subject)
     moved = ast.substitute_indices(equation.target, at)
     assert isinstance(moved, Access)
-    return moved
+    return replace(moved, subscripts=subject.subscripts) if is_entry else moved
 
 
 def written_out(slope: sp.Expr, argument: Expression, value: Expression, scope: Scope) -> Expression:
@@ -102,8 +99,8 @@ def written_out(slope: sp.Expr, argument: Expression, value: Expression, scope: 
                 return ast.Quotient(ast.ONE, convert(base**-exponent))
             case sp.Pow(base=base, exp=exponent):
                 return ast.Power(convert(base), convert(exponent))
-            case sp.Function() if hasattr(formula.func, "function_name"):
-                return ast.Apply(formula.func.function_name, convert(formula.args[0]), formula.func.order)
+            case sp.Function() if (known := function_of(formula)) is not None:
+                return ast.Apply(known[0], convert(*arguments(formula)), known[1])
             case _:
                 raise TypeError(f"the tables hold {formula}, which has no form in the language")
 

@@ -1,4 +1,4 @@
-"""Splitting a program into stages: an elementwise function or a softmax is applied to a name, so that the name's adjoint has one.
+"""Splitting a program into stages: a function is applied to a name, so that what stands inside it has an adjoint.
 
 ``h^t = tanh(W x^t + U h^{t-1})`` becomes ``z^t = W x^t + U h^{t-1}`` and ``h^t = tanh(z^t)``.
 """
@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 
 import sympy as sp
 
+from derive.calculus.symbols import symbols_in
 from derive.language import expression as ast
-from derive.language.expression import Access, Expression, walk
+from derive.language.expression import Access, Expression, Integer, walk
 from derive.language.shapes import shape_of
 from derive.language.system import Declaration, Equation, Program, Range, Scope
 
@@ -32,7 +33,7 @@ class _Argument:
 
 
 def split(program: Program) -> Program:
-    """``program`` with every compound argument of a function as a stage of its own; a program without any comes back as it is."""
+    """``program`` with every compound argument of a function as a stage; the same program if there is none."""
     scope = scope_of(program)
     arguments: dict[tuple[Expression, tuple[Range, ...]], _Argument] = {}
     for equation in program.equations:
@@ -87,22 +88,24 @@ def free_indices(value: Expression) -> frozenset[sp.Symbol]:
     """The index variables and sizes that stand free in an expression."""
     match value:
         case Access(superscripts=superscripts, subscripts=subscripts):
-            return _symbols(*superscripts, *subscripts)
+            return symbols_in(*superscripts, *subscripts)
         case ast.SizeValue(value=integer):
-            return _symbols(integer)
+            return symbols_in(integer)
         case ast.Sum(index=index, lower=lower, upper=upper, body=body):
-            return (free_indices(body) - {index}) | _symbols(lower, upper)
+            return (free_indices(body) - {index}) | symbols_in(lower, upper)
         case ast.OrderedProduct(index=index, first=first, last=last, body=body):
-            return (free_indices(body) - {index}) | _symbols(first, last)
+            return (free_indices(body) - {index}) | symbols_in(first, last)
         case ast.Guard(conditions=conditions, body=body):
             parts = [getattr(c, f) for c in conditions for f in c.__dataclass_fields__]
-            return free_indices(body) | _symbols(*parts)
+            return free_indices(body) | symbols_in(*parts)
         case _:
             return frozenset().union(*(free_indices(child) for child in ast.children(value)))
 
 
-def _symbols(*integers: sp.Expr) -> frozenset[sp.Symbol]:
-    return frozenset(symbol for integer in integers for symbol in sp.sympify(integer).free_symbols)
+def matched(pattern: Access, subject: Access) -> dict[sp.Symbol, Integer]:
+    """The indices of ``pattern``, a target such as h^t, at which it is ``subject``: t is T - 1 for h^{T-1}."""
+    pairs = zip((*pattern.superscripts, *pattern.subscripts), (*subject.superscripts, *subject.subscripts), strict=True)
+    return {symbol: position for symbol, position in pairs if isinstance(symbol, sp.Symbol)}
 
 
 def _split_ranges(ranges: tuple[Range, ...], equation: Equation) -> tuple[tuple[Range, ...], tuple[Range, ...]]:
@@ -126,7 +129,7 @@ def _with_names(value: Expression, ranges: tuple[Range, ...], equation: Equation
 
 
 def _names(targets: list[str], taken: set[str]) -> list[str]:
-    """z for the one argument of a system, z1, z2 for those of h1, h2, else z_h; numbered where one target has several."""
+    """z for the one argument of a system, z1, z2 for those of h1, h2, else z_h; numbered if a target has several."""
     names: list[str] = []
     for number, target in enumerate(targets):
         twins = targets.count(target) > 1

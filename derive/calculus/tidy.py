@@ -1,11 +1,11 @@
-"""Formulas as a careful author leaves them: no factor 1, no double transpose, signs and numbers in front, no term written twice.
+"""Formulas as a careful author leaves them: no factor 1, no double transpose, signs in front, no term written twice.
 
 ``tidy`` never changes a value; every rule below is an identity of linear algebra.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 
 from derive.language import expression as ast
@@ -78,7 +78,7 @@ def _add(node: ast.Add, scope: Scope) -> Expression:
     return terms[0] if len(terms) == 1 else ast.Add(tuple(terms))
 
 
-def _flattened(parts: Sequence[Expression], kind: type, name: str) -> list[Expression]:
+def _flattened(parts: Iterable[Expression], kind: type, name: str) -> list[Expression]:
     flat: list[Expression] = []
     for part in parts:
         flat += getattr(part, name) if isinstance(part, kind) else [part]
@@ -89,29 +89,25 @@ def _product(node: ast.Product, scope: Scope) -> Expression:
     factors: list[Expression] = []
     for factor in node.factors:
         # A product that is a scalar, a' b, is one factor: taken apart it would meet its neighbours.
-        nested = isinstance(factor, ast.Product) and bool(shape_of(factor, scope))
-        factors += factor.factors if nested else [factor]
+        factors += factor.factors if isinstance(factor, ast.Product) and shape_of(factor, scope) else (factor,)
     if any(is_zero(factor) for factor in factors):
         return zero_like(node, scope)
-    visible = [factor for factor in factors if not isinstance(factor, ast.Identity)]
-    if any(shape_of(factor, scope) for factor in visible) or len(visible) == len(factors):
-        factors = visible
-    else:
-        factors = [*visible, next(factor for factor in factors if isinstance(factor, ast.Identity))]
-    scalars = [factor for factor in factors if not shape_of(factor, scope)]
-    arrays = [factor for factor in factors if shape_of(factor, scope)]
-    scalars = [
-        part
-        for factor in scalars
-        for part in (
-            factor.factors if isinstance(factor, ast.Product) and not _is_row_times_column(factor, scope) else (factor,)
-        )
-    ]
+    visible: list[Expression] = [factor for factor in factors if not isinstance(factor, ast.Identity)]
+    if len(visible) < len(factors) and not any(shape_of(factor, scope) for factor in visible):
+        visible.append(next(factor for factor in factors if isinstance(factor, ast.Identity)))
+    scalars: list[Expression] = []
+    arrays: list[Expression] = []
+    for factor in visible:
+        if shape_of(factor, scope):
+            arrays.append(factor)
+        elif isinstance(factor, ast.Product) and not _is_row_times_column(factor, scope):
+            scalars += factor.factors
+        else:
+            scalars.append(factor)
     negative = sum(isinstance(factor, ast.Negative) for factor in (*scalars, *arrays)) % 2
     plain = [factor.operand if isinstance(factor, ast.Negative) else factor for factor in (*scalars, *arrays)]
     coefficient, body = split_coefficient(ast.Product(tuple(plain)))
-    result = scaled(-coefficient if negative else coefficient, body)
-    return result
+    return scaled(-coefficient if negative else coefficient, body)
 
 
 def _is_row_times_column(node: ast.Product, scope: Scope) -> bool:
@@ -165,9 +161,8 @@ def _transpose(node: ast.Transpose, scope: Scope) -> Expression:
             return ast.Negative(_transpose(ast.Transpose(operand), scope))
         case ast.Filled(value=value, shape=(rows, columns)):
             return ast.Filled(value, (columns, rows))
-        case operand if not shape_of(operand, scope):
-            return operand
-    return node
+        case operand:
+            return node if shape_of(operand, scope) else operand
 
 
 def _quotient(node: ast.Quotient, scope: Scope) -> Expression:
@@ -180,7 +175,8 @@ def _quotient(node: ast.Quotient, scope: Scope) -> Expression:
             return Number(above / below)
         case ast.Negative(operand=operand), below:
             return ast.Negative(ast.Quotient(operand, below))
-    return node
+        case _:
+            return node
 
 
 def _power(node: ast.Power, scope: Scope) -> Expression:

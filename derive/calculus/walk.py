@@ -1,4 +1,4 @@
-"""The gradient of a program as a program: forward stages, the adjoint of every array on the way to the loss, and the gradients asked for."""
+"""The gradient of a program as a program: stages, the adjoint of every array that reaches the loss, gradients."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from derive.language.system import Declaration, Equation, Program, Scope, System
 class Walk:
     """The result of the reverse walk.
 
-    ``adjoints`` are in the order of the walk, the loss first; ``gradients`` by key (``U``, ``x``, ``h^0``); ``opaque`` holds the equations
-    with slopes as f', ``program`` with the slopes put in, which is what is compiled.
+    ``adjoints`` are in the order of the walk, the loss first; ``gradients`` by key (``U``, ``x``, ``h^0``); ``opaque``
+    holds the equations with slopes as f', ``program`` with the slopes put in, which is what is compiled.
     """
 
     forward: Program

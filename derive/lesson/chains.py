@@ -12,7 +12,7 @@ from derive.calculus.closed_form import unrolled
 from derive.calculus.scalar_case import as_scalars, scalar_names, scalar_scope
 from derive.calculus.tidy import tidy
 from derive.derivation import Derivation
-from derive.evaluate import integer, scope_at, value
+from derive.evaluate import bindings, integer, scope_at, value
 from derive.evidence import Evidence
 from derive.handout.blocks import Block, Chain, Display, Heading, Note, Paragraph, Proof, Step, Table
 from derive.handout.formula import (
@@ -409,7 +409,7 @@ def _volume(flow: Flow, derivation: Derivation) -> list[Block]:
 def _measured(flow: Flow, derivation: Derivation, example: Example) -> list[Block]:
     """Singular values of the chain in the worked example."""
     program = derivation.program
-    scope = scope_at(program, example.results, example.sizes, dict(derivation.forward.functions))
+    scope = scope_at(program, example.results, example.sizes, bindings(derivation.forward))
     high = integer(flow.model.range.upper, example.sizes)
     low = integer(flow.model.range.lower, example.sizes) - 1
     factor = flow_expanded(flow, flow.factor)

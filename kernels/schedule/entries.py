@@ -1,7 +1,7 @@
-"""Whole arrays written out entry by entry: any expression at given indices becomes scalars, sums and accesses with subscripts.
+"""Whole arrays written out entry by entry: any expression at given indices becomes scalars, sums and single entries.
 
-The result is an expression of the same language in which every Access has all its subscripts, every Product and Hadamard is a
-product of scalars, and matrix products are Sums. An index that no equation mentions is taken for each Sum.
+The result is an expression of the same language in which every Access has all its subscripts, every Product is one of
+scalars, and matrix products are Sums over fresh indices.
 """
 
 from __future__ import annotations
@@ -199,8 +199,6 @@ def _cheapest_cut(extents: tuple[int, ...]) -> int:
 
     return cost(0, len(extents) - 1)[1]
 
-
-Rule = Callable[[Writer, "Expression", Indices], "Expression"]
 
 _RULES: dict[type, Callable[..., Expression]] = {
     ast.Number: lambda writer, node, at: node,

@@ -29,8 +29,8 @@ def bound(program: Program, functions: Mapping[str, str]) -> Program:
         if name not in FUNCTIONS:
             known = ", ".join(FUNCTIONS)
             raise UnboundFunction(
-                f'the function {node.function} is left open by the definition; say functions={{"{node.function}": "tanh"}} '
-                f"or another of: {known}"
+                f"the function {node.function} is left open by the definition; "
+                f'say functions={{"{node.function}": "tanh"}} or another of: {known}'
             )
         if not node.order:
             return replace(node, function=name)
@@ -46,10 +46,10 @@ def values_made(program: Program, names: Mapping[str, str]) -> dict[tuple[str, E
     """(function, argument) of equations such as h^t = f(z^t): f(z^t) need not be computed again."""
     found: dict[tuple[str, Expression], Expression] = {}
     for equation in program.equations:
-        value = equation.value
-        if isinstance(value, ast.Apply) and not value.order and isinstance(value.argument, Access):
-            if value.argument.superscripts == equation.target.superscripts:
-                found[names.get(value.function, value.function), value.argument] = equation.target
+        match equation.value:
+            case ast.Apply(function=function, argument=Access(superscripts=steps) as argument, order=0):
+                if steps == equation.target.superscripts:
+                    found[names.get(function, function), argument] = equation.target
     return found
 
 
@@ -64,25 +64,26 @@ def slope(name: str, order: int) -> sp.Expr:
 
 
 def from_sympy(
-    value: sp.Expr, known: Mapping[sp.Symbol, Expression], rewrite: Callable[[Expression], Expression]
+    value: sp.Expr, known: Mapping[sp.Expr, Expression], rewrite: Callable[[Expression], Expression]
 ) -> Expression:
     """A formula of a row as an expression, entry by entry."""
 
-    def convert(value: sp.Expr) -> Expression:
-        if value in known:
-            return known[value]
-        if value.is_Rational:
-            return ast.Number(Fraction(int(value.p), int(value.q)))
-        if value.is_Add:
-            return ast.Add(tuple(map(convert, value.args)))
-        if value.is_Mul:
-            sign, rest = value.as_coeff_Mul()
-            if sign == -1:
-                return ast.Negative(convert(rest))
-            return ast.Hadamard(tuple(map(convert, value.args)))
-        if value.is_Pow:
-            return ast.Power(convert(value.base), convert(value.exp))
-        name = getattr(value, "function_name", type(value).__name__)
-        return rewrite(ast.Apply(name, convert(value.args[0]), getattr(value, "order", 0)))
+    def convert(value: sp.Basic) -> Expression:
+        match value:
+            case sp.Expr() if value in known:
+                return known[value]
+            case sp.Rational():
+                return ast.Number(Fraction(int(value.p), int(value.q)))
+            case sp.Add(args=terms):
+                return ast.Add(tuple(map(convert, terms)))
+            case sp.Mul(args=(sp.Integer(p=-1), *factors)):
+                return ast.Negative(convert(sp.Mul(*factors)))
+            case sp.Mul(args=factors):
+                return ast.Hadamard(tuple(map(convert, factors)))
+            case sp.Pow(base=base, exp=exponent):
+                return ast.Power(convert(base), convert(exponent))
+            case _:
+                name = getattr(value, "function_name", type(value).__name__)
+                return rewrite(ast.Apply(name, convert(value.args[0]), getattr(value, "order", 0)))
 
-    return convert(sp.sympify(value))
+    return convert(value)

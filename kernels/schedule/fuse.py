@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import sympy as sp
 
 from derive.language import expression as ast
 from derive.language.expression import Access
-from kernels.schedule.integers import Change, replaced, replaced_access, replaced_conditions, replaced_in
+from kernels.schedule.integers import Change, indices, replaced, replaced_access, replaced_conditions, replaced_in
 from kernels.schedule.plan import BATCH, For, Given, If, Plan, Set, Statement
 
 
-def fused(plan: Plan) -> Plan:
+def fused(plan: Plan, _kept: Collection[str]) -> Plan:
     """``plan`` with neighbouring loops over equal ranges merged where every value is still made before it is read."""
     return replace(plan, statements=tuple(merge(plan.statements, plan)))
 
 
 def merge(statements: Sequence[Statement], plan: Plan) -> list[Statement]:
+    """The statements with loops merged into the ones before them, at every depth."""
     result: list[Statement] = []
     for statement in statements:
         if isinstance(statement, If):
@@ -38,28 +39,36 @@ def together(first: For, second: For, plan: Plan) -> For | None:
     if (first.lower, first.upper, first.descending) != (second.lower, second.upper, second.descending):
         return None
     body = tuple(renamed(statement, {second.index: first.index}) for statement in second.body)
-    one, two = list(touched(first.body)), list(touched(body))
-    if None in one or None in two:
+    before, after = list(touched(first.body)), list(touched(body))
+    if None in before or None in after:
         return None
-    for a in one:
-        for b in two:
-            if a is None or b is None or a[0].name != b[0].name or not (a[1] or b[1]):
-                continue
-            if a[0].name in plan.arrays and not same_place(a[0], b[0], first.index, plan):
-                return None
+    pairs = ((a, b) for a in before for b in after if a and b and a.access.name == b.access.name)
+    conflicts = (pair for pair in pairs if pair[0].written or pair[1].written)
+    if not all(same_place(a.access, b.access, first.index, plan) for a, b in conflicts):
+        return None
     return replace(first, body=first.body + body)
 
 
 def same_place(one: Access, two: Access, index: sp.Symbol, plan: Plan) -> bool:
-    """True if the two accesses meet only at equal values of ``index``."""
+    """True if the two accesses meet only at equal values of ``index``; a local variable lives for one turn anyway."""
+    if one.name not in plan.arrays:
+        return True
     if index == BATCH:
         return plan.arrays[one.name].batched
     places = zip((*one.superscripts, *one.subscripts), (*two.superscripts, *two.subscripts), strict=True)
-    return any(a == b and sp.diff(a, index) != 0 for a, b in places)
+    return any(a == b and indices(a) == {index} for a, b in places)
 
 
-def touched(statements: Iterable[Statement]) -> Iterable[tuple[Access, bool] | None]:
-    """Each access, and whether it is written; None for a statement that is not entrywise."""
+@dataclass(frozen=True)
+class Touch:
+    """An access in a statement, and whether it is written."""
+
+    access: Access
+    written: bool
+
+
+def touched(statements: Iterable[Statement]) -> Iterable[Touch | None]:
+    """Every access; None for a statement that is not entrywise."""
     for statement in statements:
         match statement:
             case For(body=body):
@@ -67,10 +76,8 @@ def touched(statements: Iterable[Statement]) -> Iterable[tuple[Access, bool] | N
             case If(body=body, otherwise=otherwise):
                 yield from touched((*body, *otherwise))
             case Set(target=target, value=value):
-                yield target, True
-                for node in ast.walk(value):
-                    if isinstance(node, Access):
-                        yield node, False
+                yield Touch(target, written=True)
+                yield from (Touch(node, written=False) for node in ast.walk(value) if isinstance(node, Access))
             case _:
                 yield None
 

@@ -1,20 +1,24 @@
-"""Less room: arrays that live for one step lose their time axis, and an array made from another entry by entry takes its place."""
+"""Less room: arrays that live for one step lose their time axis; one made from another entry by entry takes its place."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-
-import sympy as sp
+from itertools import count
+from typing import Any, TypeVar
 
 from derive.language import expression as ast
 from derive.language.expression import Access, Expression, Integer
-from kernels.schedule.plan import Array, For, If, Plan, Set, Statement, View
+from derive.language.system import Range
+from kernels.schedule.integers import integer
+from kernels.schedule.plan import Array, For, If, Place, Plan, Set, Statement, View
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
 class Use:
-    """One access or view of an array in a statement, the loops around it, and the body it stands in with its place there."""
+    """An access or view of an array: in which statement, in which loops, in which block of statements and where there."""
 
     of: Access | View
     written: bool
@@ -27,7 +31,7 @@ class Use:
 def uses(plan: Plan) -> dict[str, list[Use]]:
     """Every use of every array, in the order of the program."""
     found: dict[str, list[Use]] = {name: [] for name in plan.arrays}
-    blocks = iter(range(1_000_000))
+    blocks = count()
 
     def visit(statements: Sequence[Statement], loops: tuple[For, ...]) -> None:
         block = next(blocks)
@@ -81,64 +85,61 @@ def in_place(plan: Plan, kept: Collection[str]) -> Plan:
     return plan
 
 
-def successor(plan: Plan, name: str, found: dict[str, list[Use]], kept: Collection[str]) -> str | None:
-    """The array that may take the room of ``name``."""
+def successor(plan: Plan, name: str, found: Mapping[str, Sequence[Use]], kept: Collection[str]) -> str | None:
+    """The array that may take the room of ``name``: the one made where ``name`` is read for the last time."""
     reads = [use for use in found[name] if not use.written]
-    if not reads or not isinstance(reads[-1].statement, Set):
+    if not reads or not isinstance(last := reads[-1].statement, Set) or not isinstance(own := reads[-1].of, Access):
         return None
-    last = reads[-1]
-    own, target = last.of, last.statement.target
-    host = plan.arrays.get(target.name)
-    array = plan.arrays[name]
-    if host is None or host.name in kept or host.name == name or last.statement.adding or not isinstance(own, Access):
+    array, host = plan.arrays[name], plan.arrays.get(last.target.name)
+    if host is None or host.name in kept or host.name == name or last.adding or not own.superscripts:
         return None
     if (host.shape, host.batched, len(host.slots)) != (array.shape, array.batched, len(array.slots)):
         return None
-    if (own.superscripts, own.subscripts) != (target.superscripts, target.subscripts) or not own.superscripts:
-        return None
-    same_entry = all(use.of == own and use.block == last.block and use.place <= last.place for use in reads)
-    written_before = all(use.block != last.block or use.place < last.place for use in found[name] if use.written)
-    makers = [use for use in found[host.name] if use.written]
-    made_once = all(use.statement is last.statement or not overlap(use.of, host, array) for use in makers)
-    inside = all(contains(mine, theirs) for mine, theirs in zip(host.slots, array.slots, strict=True))
-    return host.name if same_entry and written_before and made_once and inside else None
+    block, place = reads[-1].block, reads[-1].place
+    same_entry = (own.superscripts, own.subscripts) == (last.target.superscripts, last.target.subscripts)
+    reads_end_here = all(use.of == own and use.block == block and use.place <= place for use in reads)
+    written_before = all(use.block != block or use.place < place for use in found[name] if use.written)
+    makers = [use for use in found[host.name] if use.written and use.statement is not last]
+    others_elsewhere = all(is_outside(use.of, array) for use in makers)
+    inside = all(contains(outer, inner) for outer, inner in zip(host.slots, array.slots, strict=True))
+    fits = same_entry and reads_end_here and written_before and others_elsewhere and inside
+    return host.name if fits else None
 
 
-def overlap(of: Access | View, host: Array, array: Array) -> bool:
-    """False if the use of ``host`` is certainly at a step that ``array`` does not have: a start."""
-    if isinstance(of, View):
-        return True
-    return not any(
-        (sp.sympify(step) - slot.lower).is_negative or (slot.upper - sp.sympify(step)).is_negative
+def is_outside(of: Access | View, array: Array) -> bool:
+    """True if the step of ``of`` is certainly one that ``array`` does not have: that of a start."""
+    return isinstance(of, Access) and any(
+        integer(step - slot.lower).is_negative or integer(slot.upper - step).is_negative
         for step, slot in zip(of.superscripts, array.slots, strict=True)
     )
 
 
-def contains(outer: ast.Integer, inner: ast.Integer) -> bool:
-    below = sp.sympify(inner.lower - outer.lower).is_nonnegative
-    above = sp.sympify(outer.upper - inner.upper).is_nonnegative
-    return bool(below and above)
+def contains(outer: Range, inner: Range) -> bool:
+    """True if every step of ``inner`` is certainly one of ``outer``."""
+    ends = integer(inner.lower - outer.lower), integer(outer.upper - inner.upper)
+    return all(bool(end.is_nonnegative) for end in ends)
 
 
 def moved(plan: Plan, array: Array, host: Array) -> Plan:
     """``plan`` with every use of ``array`` a use of ``host``."""
-    shifts = [sp.expand(a.lower - h.lower) for a, h in zip(array.slots, host.slots, strict=True)]
-    lengths = [sp.expand(a.upper - a.lower) for a in array.slots]
-    wider = [sp.expand(h.upper - h.lower) for h in host.slots]
 
-    def place(old: object, shift: Integer, length: Integer, whole: Integer) -> object:
-        if old is None:
-            return None if length == whole else (shift, sp.expand(shift + length))
-        if isinstance(old, tuple):
-            return tuple(sp.expand(end + shift) for end in old)
-        return sp.expand(old + shift)  # type: ignore[operator]
+    def at(place: Place, mine: Range, theirs: Range) -> Place:
+        shift = integer(mine.lower - theirs.lower)
+        match place:
+            case None if (mine.lower, mine.upper) == (theirs.lower, theirs.upper):
+                return None
+            case None:
+                return shift, integer(mine.upper - theirs.lower)
+            case (first, last):
+                return integer(first + shift), integer(last + shift)
+            case _:
+                return integer(place + shift)
 
     def view(old: View) -> View:
         if old.name != array.name:
             return old
-        count = len(shifts)
-        front = tuple(map(place, old.places[:count], shifts, lengths, wider))
-        return replace(old, name=host.name, places=(*front, *old.places[count:]))
+        count = len(array.slots)
+        return replace(old, name=host.name, places=(*map(at, old.places[:count], array.slots, host.slots), *old.places[count:]))
 
     def access(old: Access) -> Access:
         return replace(old, name=host.name) if old.name == array.name else old
@@ -186,7 +187,7 @@ def step_of(of: Access | View, axis: int, array: Array) -> object:
 def dropped(plan: Plan, array: Array, axes: Collection[int]) -> Plan:
     """``plan`` with these superscripts of ``array`` left out."""
 
-    def without(places: tuple, count: int = 0) -> tuple:  # type: ignore[type-arg]
+    def without(places: tuple[Item, ...]) -> tuple[Item, ...]:
         return tuple(place for axis, place in enumerate(places) if axis not in axes)
 
     def view(old: View) -> View:
@@ -209,7 +210,7 @@ def rewritten(
         return access(value) if isinstance(value, Access) else value
 
     def one(statement: Statement) -> Statement:
-        changes: dict[str, object] = {}
+        changes: dict[str, Any] = {}
         for item in fields(statement):
             value = getattr(statement, item.name)
             if isinstance(value, View):
@@ -218,6 +219,6 @@ def rewritten(
                 changes[item.name] = expression(value)
             elif item.name in ("body", "otherwise"):
                 changes[item.name] = tuple(map(one, value))
-        return replace(statement, **changes)  # type: ignore[arg-type]
+        return replace(statement, **changes)
 
     return tuple(map(one, statements))

@@ -1,4 +1,4 @@
-"""Small functions that emitted source calls: plain Python, compiled by numba together with the caller.
+"""What emitted source may call: its functions by name, and the small ones among them, which numba compiles with the caller.
 
 Constants come in as arguments of the caller's precision, since a literal would turn float32 arithmetic into float64.
 """
@@ -11,6 +11,23 @@ import numpy as np
 from numba.extending import register_jitable
 
 from kernels.scalars import exp, log
+
+MODULES = {
+    **dict.fromkeys(("add_outer", "add_product", "outer", "pack", "product"), "kernels.product"),
+    **dict.fromkeys(("exp", "log", "sigmoid", "softplus", "tanh"), "kernels.scalars"),
+    **dict.fromkeys(("average", "cos", "logsumexp", "mean", "power", "relu", "sign", "sin"), "kernels.vocabulary"),
+    **dict.fromkeys(("softmax", "sqrt", "square", "step", "whole_power"), "kernels.vocabulary"),
+}
+"""Where each function that emitted source may call comes from."""
+
+ELEMENTWISE = {
+    **{name: f"{name}({{}})" for name in ("abs", "cos", "exp", "log", "sigmoid", "sin", "softplus", "sqrt", "tanh")},
+    "identity": "{}",
+    "relu": "relu({}, real(0))",
+    "sign": "sign({}, real(0), real(1))",
+    "step": "step({}, real(0), real(1))",
+}
+"""How each row of FUNCTIONS is called."""
 
 
 @register_jitable

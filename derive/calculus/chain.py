@@ -1,0 +1,67 @@
+"""Ordered products of one-step Jacobians: the chain of a recurrence, and its transpose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sympy as sp
+
+from derive.calculus.recurrence import is_diagonal
+from derive.calculus.stages import free_indices
+from derive.calculus.symbols import symbols_in
+from derive.calculus.tidy import tidy
+from derive.language import expression as ast
+from derive.language.expression import Access, Expression, Integer, index
+from derive.language.system import Equation, Scope
+
+
+@dataclass(frozen=True)
+class Chain:
+    """∂state^{last}/∂state^{first} as an ordered product of one-step Jacobians, the newest on the left.
+
+    For several blocks, ``state`` is the name of the stacked state and ``factor`` a block matrix that the equation
+    ``definition`` spells out.
+    """
+
+    of: Access
+    wrt: Access
+    product: ast.OrderedProduct
+    transposed: ast.OrderedProduct
+    definitions: tuple[Equation, ...] = ()
+
+
+def product_of_steps(
+    factor: Expression, time: sp.Symbol, last: Integer, first: Integer, bound: str = "j"
+) -> ast.OrderedProduct:
+    """factor(last) · factor(last - 1) ⋯ factor(first + 1)."""
+    taken = free_indices(factor) | symbols_in(last, first)
+    name = next(
+        letter for letter in (bound, "i", "s", "r", "m", "q") if index(letter) not in taken or index(letter) == time
+    )
+    body = ast.substitute_indices(factor, {time: index(name)})
+    return ast.OrderedProduct(index(name), sp.sympify(last), sp.expand(first + 1), body, descending=True)
+
+
+def transpose_product(product: ast.OrderedProduct, scope: Scope) -> ast.OrderedProduct:
+    """(A_last ⋯ A_first)ᵀ = A_firstᵀ ⋯ A_lastᵀ."""
+    body = transposed(product.body, scope)
+    return ast.OrderedProduct(product.index, product.last, product.first, body, descending=not product.descending)
+
+
+def transposed(matrix: Expression, scope: Scope) -> Expression:
+    """The transpose, taken inside sums, products and blocks; diagonal matrices stay."""
+    match matrix:
+        case ast.Product(factors=factors):
+            return tidy(ast.Product(tuple(transposed(factor, scope) for factor in reversed(factors))), scope)
+        case ast.Add(terms=terms):
+            return ast.Add(tuple(transposed(term, scope) for term in terms))
+        case ast.Negative(operand=operand):
+            return ast.Negative(transposed(operand, scope))
+        case ast.Block(rows=rows):
+            return ast.Block(
+                tuple(tuple(transposed(entry, scope) for entry in column) for column in zip(*rows, strict=True))
+            )
+        case Access(name=name) if is_diagonal(name, scope):
+            return matrix
+        case _:
+            return tidy(ast.Transpose(matrix), scope)

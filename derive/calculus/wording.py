@@ -1,0 +1,142 @@
+"""The words of a derivation: titles, reasons and conditions, made from the equations they speak of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sympy as sp
+
+from derive.calculus.adjoint import Adjoint, Contribution
+from derive.calculus.cases import Case
+from derive.calculus.walk import Walk
+from derive.language import expression as ast
+from derive.language.expression import Access, Expression
+from derive.language.system import Equation
+from derive.trace import Sentence
+
+
+def where(case: Case) -> Sentence:
+    """For which times a line holds; from the last to the first where it needs its own later values."""
+    if case.index is None or case.is_point:
+        return ()
+    backwards = any(
+        isinstance(node, Access) and node.superscripts and sp.expand(node.superscripts[0] - case.index).is_positive
+        for node in ast.walk(case.value)
+    )
+    index, first, last = case.index_expression, ast.SizeValue(case.lower), ast.SizeValue(case.upper)
+    if backwards:
+        return ("for ", index, " from ", last, " down to ", first)
+    return ("for ", index, " from ", first, " to ", last)
+
+
+def zero_note(beyond: Sequence[Access]) -> Sentence:
+    """What counts as zero after the last step."""
+    return (", with ", *listed(beyond), " = 0")
+
+
+def listed(items: Sequence[Expression]) -> Sentence:
+    """a, b and c."""
+    words: list[str | Expression] = []
+    for number, item in enumerate(items):
+        if number:
+            words.append(" and " if number == len(items) - 1 else ", ")
+        words.append(item)
+    return tuple(words)
+
+
+def title_of(found: Adjoint, walk: Walk) -> Sentence:
+    """What the step about an adjoint is called."""
+    readers = [c.stage.name for c in found.contributions]
+    values = [e.value for e in walk.forward.equations if e.target.name in readers]
+    applied = [value for value in values if isinstance(value, ast.Apply)]
+    if applied and len(readers) == 1:
+        return ("Through the function ", ast.Apply(applied[0].function, found.array))
+    return ("What flows back to ", found.array)
+
+
+def reason_of(found: Adjoint, walk: Walk) -> Sentence:
+    """One sentence on the paths by which the array reaches the loss."""
+    paths = [_path(c, found, walk) for c in found.contributions]
+    if not paths:
+        return (found.array, " does not reach the loss, so its gradient is zero.")
+    if len(paths) == 1:
+        return paths[0]
+    words: list[str | Expression] = [found.array, " reaches the loss along ", f"{_count(len(paths))} paths: "]
+    for number, contribution in enumerate(found.contributions):
+        words += [
+            "; and " if 0 < number == len(paths) - 1 else "; " if number else "",
+            *_through(contribution, walk),
+        ]
+    return (*words, ". What flows back along them adds up.")
+
+
+def _count(number: int) -> str:
+    return ("no", "one", "two", "three", "four", "five", "six")[number] if number < 7 else str(number)
+
+
+def _path(contribution: Contribution, found: Adjoint, walk: Walk) -> Sentence:
+    equation = _equation(contribution, walk)
+    if equation is None:
+        return (found.array, " is made from the initial state.")
+    at = _reading_target(contribution, equation, walk)
+    value = equation.value
+    repeated = any(
+        bound.index.name == r.index.name
+        for term in contribution.terms
+        for bound in term.bounds
+        for r in equation.ranges
+    )
+    if isinstance(value, ast.Apply):
+        slope = ast.Apply(value.function, found.array, value.order + 1)
+        return (
+            at,
+            " is ",
+            ast.Apply(value.function, found.array),
+            ", entry by entry, so its Jacobian is diagonal with the slopes ",
+            slope,
+            ".",
+        )
+    if not _is_affine(contribution, found):
+        return (at, " depends on ", found.array, " directly; the rest is held while we differentiate.")
+    if repeated:
+        return (
+            at,
+            " is linear in ",
+            found.array,
+            ", which is the same at every step; each use sends back its share, and the shares add up.",
+        )
+    if walk.scope[found.array.name].role == "defined":
+        return (
+            found.array,
+            " is read by ",
+            at,
+            " alone, and ",
+            at,
+            " is linear in it: the transposed matrix carries the change back.",
+        )
+    return (at, " is linear in ", found.array, ", and nothing else reads it.")
+
+
+def _through(contribution: Contribution, walk: Walk) -> Sentence:
+    equation = _equation(contribution, walk)
+    if equation is None:
+        return ("the initial state",)
+    at = _reading_target(contribution, equation, walk)
+    return ("through ", at)
+
+
+def _reading_target(contribution: Contribution, equation: Equation, walk: Walk) -> Access:
+    """The stage's output at the time at which it reads the array: z^{t+1} for h^t."""
+    result = walk.names.get(contribution.stage.name)
+    for node in ast.walk(contribution.value):
+        if isinstance(node, Access) and node.name == result:
+            return Access(equation.target.name, node.superscripts)
+    return Access(equation.target.name, equation.target.superscripts)
+
+
+def _equation(contribution: Contribution, walk: Walk) -> Equation | None:
+    return next((e for e in walk.forward.equations if e.target.name == contribution.stage.name), None)
+
+
+def _is_affine(contribution: Contribution, found: Adjoint) -> bool:
+    return not contribution.partial.has(sp.IndexedBase(found.array.name))
