@@ -11,9 +11,12 @@ from typing import Literal
 import sympy as sp
 
 from derive.calculus.adjoint import Adjoint
-from derive.calculus.chain_steps import Flow, chain_steps, flows, vec_form
+from derive.calculus.chain_steps import chain_steps, vec_form
 from derive.calculus.closed_form import closed_form, unrolled
-from derive.calculus.explain import inlined, steps_of
+from derive.calculus.explain import steps_of
+from derive.calculus.flow import Flow, flows
+from derive.calculus.substitution import inlined
+from derive.calculus.symbols import symbols_in
 from derive.calculus.walk import Walk, walk
 from derive.handout.formula import Formula, Fraction, Identifier, Operator, Row
 from derive.handout.latex import latex as latex_printer
@@ -145,7 +148,7 @@ def equation_like(left: Expression, right: Expression, names: Names) -> Formula:
 
 
 def _numbers(product: ast.OrderedProduct, values: Mapping[str, int]) -> dict[sp.Symbol, Integer]:
-    symbols = {s.name: s for end in (product.first, product.last) for s in sp.sympify(end).free_symbols}
+    symbols = {symbol.name: symbol for symbol in symbols_in(product.first, product.last)}
     unknown = sorted(set(values) - set(symbols))
     if unknown:
         raise DerivationError(
@@ -253,7 +256,7 @@ class Derivation(Mapping[str, Gradient]):
         )
 
     def closed_form(self, state: str) -> Shown:
-        """The small change of the last state as a sum of ordered products, for small changes of parameters and of the initial state."""
+        """The small change of the last state, for changes of parameters and initial state, by ordered products."""
         flow = self.flow(state)
         recurrence = flow.recurrence
         return Shown(equation_like(recurrence.state_at(recurrence.last), closed_form(recurrence), self.names))

@@ -1,4 +1,4 @@
-"""A derivation as data: steps with what stood before and after, the rule, a reason to be read aloud, and claims that can be checked."""
+"""A derivation as data: steps with what stood before and after, the rule, a reason to read aloud, claims to check."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class TotalDerivative:
 
 @dataclass(frozen=True)
 class Differential:
-    """The first-order change of the stacked arrays ``of`` equals ``value``, for any changes of parameters and initial states.
+    """The first-order change of the stacked arrays ``of`` equals ``value``, whatever parameters and starts change.
 
     The change of an array h is the array ``d_h``.
     """
@@ -50,7 +50,7 @@ class VectorisedDerivative:
 
 @dataclass(frozen=True)
 class StateDerivative:
-    """The Jacobian of the stacked state ``of`` with respect to the stacked state ``wrt`` at an earlier time equals ``value``.
+    """The Jacobian of the stacked state ``of`` with respect to the stacked earlier state ``wrt`` equals ``value``.
 
     The earlier state is taken as given: what came before it does not change with it.
     """
@@ -87,8 +87,9 @@ class ProofStep:
 class Step:
     """One move of a derivation.
 
-    ``before`` and ``after`` are the two sides the rule connects; ``lines`` is what a reader is shown; ``reason`` is one sentence;
-    ``claims`` say what has to hold; ``details`` are the smaller moves it is made of; ``proof`` has the lines of a proof by induction.
+    ``before`` and ``after`` are the two sides the rule connects; ``lines`` is what a reader is shown; ``reason`` is one
+    sentence; ``claims`` say what has to hold; ``details`` are the smaller moves it is made of; ``proof`` has the lines
+    of a proof by induction.
     """
 
     id: str

@@ -22,7 +22,7 @@ WRITTEN_AT = 1_000_000_000
 
 
 def directory() -> Path:
-    """The first of these that can be written to: $UNROLLED_CACHE, the platform's cache directory, a temporary directory."""
+    """The first that can be written to: $UNROLLED_CACHE, the platform's cache directory, a temporary directory."""
     for candidate in (os.environ.get(VARIABLE), platform_directory(), shared_temporary()):
         if candidate and writable(Path(candidate)):
             return Path(candidate)
@@ -45,7 +45,7 @@ def platform_directory() -> str | None:
 
 
 def shared_temporary() -> str | None:
-    """A temporary directory that belongs to this user, the same for all their processes; None where somebody else made it."""
+    """A temporary directory that is this user's, the same for all processes; None where somebody else made it."""
     user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
     place = Path(tempfile.gettempdir()) / f"unrolled-{user}"
     try:

@@ -12,7 +12,7 @@ from typing import assert_never
 
 import sympy as sp
 
-from derive.language.expression import Access, Integer
+from derive.language.expression import Integer
 from kernels.numerals import Numerals
 from kernels.schedule.integers import integer
 from kernels.schedule.plan import (
@@ -122,10 +122,10 @@ class _Printer:
                 return f"{'add_product' if adding else 'product'}({view(left)}, {names[panels]}, {view(out)})"
             case Outer(left=left, right=right, out=out, adding=adding):
                 return f"{'add_outer' if adding else 'outer'}({view(left)}, {view(right)}, {view(out)})"
-            case Whole(function=function, argument=argument, out=Access() as out):
+            case Whole(function=function, argument=argument, out=out):
+                if isinstance(out, View):
+                    return f"{function}({view(argument)}, {view(out)})"
                 return f"{self.numerals.element(out)} = {function}({view(argument)})"
-            case Whole(function=function, argument=argument, out=View() as out):
-                return f"{function}({view(argument)}, {view(out)})"
             case _:
                 assert_never(statement)
 
@@ -194,8 +194,8 @@ def source(function: Function, header: str, dtype: str) -> str:
     """A module: what it computes, what it imports, and the function."""
     used = sorted(mentioned(MODULES, (*function.body, function.result)))
     lines = [f'"""{header}\n"""', "", f"from numpy import {dtype} as real", ""]
-    for module in sorted({MODULES[name] for name in used}):
-        lines.append(f"from {module} import {', '.join(name for name in used if MODULES[name] == module)}")
+    modules = {module: [name for name in used if MODULES[name] == module] for module in sorted(set(MODULES.values()))}
+    lines += [f"from {module} import {', '.join(names)}" for module, names in modules.items() if names]
     lines += ["", "", f"def {function.name}(", *wrapped(function.arguments), "):", f'{INDENT}"""{function.sentence}"""']
     return "\n".join([*lines, *function.body, f"{INDENT}return {function.result}", ""])
 

@@ -1,4 +1,4 @@
-"""Arrays from a caller checked against the definition: each mistake has its own error, which names both things that disagree."""
+"""Arrays from a caller checked against the definition: an error for each kind of mistake, naming what disagrees."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
+from derive.language.expression import size
 from derive.language.system import Program
 from kernels.errors import EmptyAxis, MissingArray, UnknownArray, WrongShape, WrongType
+from kernels.schedule.integers import extent, integer, replaced, symbols
 
 Array = np.ndarray[Any, np.dtype[Any]]
 BATCH = "the batch"
@@ -37,7 +39,7 @@ class Expected:
 
 @dataclass(frozen=True)
 class Checked:
-    """The arrays as they are computed with, the size of everything, whether there is a batch, and which starts it covers."""
+    """The arrays as they are computed with, every size, the length of the batch if there is one, and which have it."""
 
     arrays: dict[str, Array]
     sizes: dict[str, int]
@@ -48,19 +50,14 @@ class Checked:
 def expected(program: Program) -> dict[str, Expected]:
     """What a caller may give, by key."""
     found: dict[str, Expected] = {}
-    shapes = {}
     for item in program.declarations:
-        shapes[item.name] = item
         if item.role != "defined":
-            steps = tuple(sp.expand(span.upper - span.lower + 1) for span in item.superscripts)
+            steps = tuple(map(extent, item.superscripts))
             found[item.name] = Expected(item.name, item.role, (*steps, *item.shape))
     for start in program.starts:
-        state = shapes[start.access.name]
-        steps = tuple(
-            sp.expand(span.upper - span.lower + 1)
-            for span, step in zip(state.superscripts, start.access.superscripts, strict=True)
-            if sp.sympify(step) == span.index
-        )
+        state = program.declaration(start.access.name)
+        axes = zip(state.superscripts, start.access.superscripts, strict=True)
+        steps = tuple(extent(span) for span, step in axes if step == span.index)
         found[start.key] = Expected(start.key, "start", (*steps, *state.shape), start.value is not None)
     return found | {size.name: Expected(size.name, "size", (), optional=True) for size in program.sizes}
 
@@ -78,16 +75,14 @@ def checked(
     """The caller's arrays, or the error that says what is wrong with them."""
     arrays: dict[str, Array] = {}
     told: dict[sp.Symbol, tuple[int, str]] = {}
-    symbols = {
-        symbol.name: symbol for item in table.values() for extent in item.shape for symbol in extent.free_symbols
-    }
+    known = {symbol.name: symbol for item in table.values() for symbol in symbols(*item.shape)}
     for given, roles, kind in ((parameters, ("learn",), "parameter"), (inputs, ("given", "start", "size"), "input")):
         for key, value in given.items():
             name = spelled(key, table)
             if name not in table or table[name].role not in roles:
                 raise UnknownArray(unknown(key, kind, roles, table))
             if table[name].role == "size":
-                told[symbols.get(name, sp.Symbol(name))] = whole(name, value), "the inputs"
+                told[known.get(name, size(name))] = whole(name, value), "the inputs"
             else:
                 arrays[name] = numbers(name, value, dtype)
     for key, item in table.items():
@@ -95,12 +90,12 @@ def checked(
             where = "parameters" if item.role == "learn" else "inputs"
             raise MissingArray(f"{key} is missing from the {where}; the definition says it is {item.written}")
     batched, batch = batch_of(table, arrays)
-    sizes = solved(table, arrays, batched, told)
     for key, array in arrays.items():
         if array.size == 0:
             axis = array.shape.index(0)
             what = BATCH if key in batched and axis == 0 else str(table[key].shape[axis - (key in batched)])
             raise EmptyAxis(f"{key} has shape {array.shape}: {what} must be at least 1")
+    sizes = solved(table, arrays, batched, told)
     ordered = {key: arrays[key] for key in table if key in arrays}
     return Checked(ordered, sizes, batch, batched)
 
@@ -117,7 +112,7 @@ def unknown(key: str, kind: str, roles: Sequence[str], table: Mapping[str, Expec
 
 
 def numbers(key: str, value: Any, dtype: np.dtype[Any]) -> Array:
-    """``value`` as a contiguous array of ``dtype``; whole numbers and Python's numbers are taken where that is exact."""
+    """``value`` as a contiguous array of ``dtype``; Python's numbers, and whole ones where that is exact, are taken."""
     array = np.asarray(value)
     if array.dtype == dtype:
         return np.require(array, dtype, ["C", "A", "W"])
@@ -172,51 +167,53 @@ def batch_of(table: Mapping[str, Expected], arrays: Mapping[str, Array]) -> tupl
     for key, length in lengths[1:]:
         if length != lengths[0][1]:
             raise WrongShape(
-                f"{key} has shape {arrays[key].shape}, a batch of {length}, but {lengths[0][0]} has a batch of {lengths[0][1]}"
+                f"{key} has shape {arrays[key].shape}, a batch of {length}, "
+                f"but {lengths[0][0]} has a batch of {lengths[0][1]}"
             )
     return frozenset(batched), lengths[0][1] if lengths else None
+
+
+Origin = tuple[int, str]
+"""The value of a size, and the array whose shape told it."""
 
 
 def solved(
     table: Mapping[str, Expected],
     arrays: Mapping[str, Array],
     batched: frozenset[str],
-    told: Mapping[sp.Symbol, tuple[int, str]],
+    told: Mapping[sp.Symbol, Origin],
 ) -> dict[str, int]:
     """Every size, from the shapes and from what was told; all shapes agree with it."""
     known = dict(told)
-    pairs = [
+    waiting = [
         (key, extent, length)
         for key, array in arrays.items()
         for extent, length in zip(table[key].shape, array.shape[key in batched :], strict=True)
     ]
-    waiting = sorted(pairs, key=lambda pair: not pair[1].is_Symbol)
+    waiting.sort(key=lambda item: not item[1].is_Symbol)  # n tells more than n + k - 1
     while waiting:
-        ready = [pair for pair in waiting if len(pair[1].free_symbols - known.keys()) <= 1]
-        if not ready:
-            key, extent, _ = waiting[0]
-            raise WrongShape(f"the shapes given do not determine {', '.join(map(str, extent.free_symbols))} of {key}")
-        key, extent, length = ready[0]
-        waiting.remove(ready[0])
-        new = extent.free_symbols - known.keys()
-        value = sp.expand(
-            extent.xreplace({symbol: sp.Integer(known[symbol][0]) for symbol in extent.free_symbols & known.keys()})
-        )
-        if new:
-            (symbol,) = new
-            solutions = (
-                [s for s in sp.solve(value - length, symbol) if s.is_Integer]
-                if value != symbol
-                else [sp.Integer(length)]
-            )
-            if len(solutions) != 1:
-                raise WrongShape(f"{key} has an axis of length {length}; the definition says {extent}")
-            known[symbol] = (int(solutions[0]), key)
-        elif value != length:
-            reasons = " and ".join(
-                f"{symbol} = {known[symbol][0]} from {known[symbol][1]}"
-                for symbol in sorted(extent.free_symbols, key=str)
-            )
+        fewest = min(waiting, key=lambda item: len(symbols(item[1]) - known.keys()))
+        waiting.remove(fewest)
+        key, extent, length = fewest
+        value = replaced(extent, {symbol: sp.Integer(number) for symbol, (number, _) in known.items()})
+        unknown = symbols(value)
+        if unknown:
+            known |= {symbol: (solution(value, symbol, length), key) for symbol in unknown}
+        if integer(replaced(value, {symbol: sp.Integer(known[symbol][0]) for symbol in unknown})) != length:
             wrong = f"{key} has shape {arrays[key].shape}; the definition says {table[key].written}"
-            raise WrongShape(f"{wrong}, and {reasons}" if reasons else wrong)
-    return {symbol.name: value for symbol, (value, _) in known.items()}
+            raise WrongShape(", and ".join([wrong, *reasons(extent, known, key)]))
+    return {symbol.name: number for symbol, (number, _) in known.items()}
+
+
+def solution(value: sp.Expr, symbol: sp.Symbol, length: int) -> int:
+    """The size at which ``value``, of the first degree in it, is ``length``; at least 1."""
+    slope = sp.diff(value, symbol)
+    found = sp.floor((length - replaced(value, {symbol: sp.Integer(0)})) / slope)
+    return max(int(str(found)), 1) if slope.is_Integer else 1
+
+
+def reasons(extent: sp.Expr, known: Mapping[sp.Symbol, Origin], key: str) -> list[str]:
+    """The sizes that another array told: ``n = 3 from W``."""
+    origins = ((symbol, *known[symbol]) for symbol in sorted(symbols(extent), key=str))
+    found = [f"{symbol} = {number} from {origin}" for symbol, number, origin in origins if origin != key]
+    return [" and ".join(found)] if found else []

@@ -8,20 +8,24 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from derive.handout.plain import plain
 from derive.language.expression import Access
-from derive.language.system import Program, System
+from derive.language.system import Program
 from derive.notation import Names, start_formula, text
 from kernels import threads
 from kernels.errors import UnknownArray, WrongType
 from kernels.inputs import Array, Expected, checked, expected, spelled
 from kernels.prepare import Prepared, Result, prepared
 from kernels.schedule import Work, bound
+from kernels.schedule.integers import symbols
 from kernels.variant import Variant, Wording, variant
+
+if TYPE_CHECKING:
+    from derive.derivation import Derivation
 
 DTYPES = ("float64", "float32")
 SENTENCES = {
@@ -34,36 +38,18 @@ SENTENCES = {
 Answer = tuple[float, dict[str, Array]]
 
 
-class AbstractDerivation(Protocol):
-    """What a kernel is made from: a system, its equations, these with those of its gradients, and where gradients are."""
-
-    @property
-    def system(self) -> System: ...
-    @property
-    def forward(self) -> Program: ...
-    @property
-    def program(self) -> Program: ...
-    @property
-    def gradients(self) -> Mapping[str, Access]: ...
-    @property
-    def adjoints(self) -> Mapping[str, str]:
-        """For each array that only ``program`` has, the array whose adjoint it is."""
-        ...
-
-    @property
-    def names(self) -> Names: ...
-
-
 @dataclass(frozen=True)
 class Question:
     """A variant, the keys of its arguments, and what has been prepared for the shapes met so far."""
 
+    kind: str
     variant: Variant
     learnt: tuple[str, ...]
     given: tuple[str, ...]
     starts: tuple[str, ...]
     sizes: tuple[str, ...]  # those that no shape tells
     results: tuple[Result, ...]
+    real: np.dtype[Any]
     dtypes: list[np.dtype[Any]]
     shapes: dict[object, Prepared] = field(default_factory=dict)
 
@@ -77,7 +63,7 @@ class Kernel:
     call itself; other questions are compiled when they are first asked.
     """
 
-    derivation: AbstractDerivation
+    derivation: Derivation
     dtype: str
     jit: bool
     threads: int
@@ -125,11 +111,18 @@ class Kernel:
         with self.lock:
             if (kind, *keys) not in self.questions:
                 program = self.program if kind == "gradients" else self.forward_program
-                self.questions[kind, *keys] = asked(self.derivation, program, self.table, kind, keys, self.dtype, self.jit)
+                self.questions[kind, *keys] = asked(
+                    self.derivation, program, self.table, kind, keys, self.dtype, self.jit
+                )
             return self.questions[kind, *keys]
 
-    def answer(self, question: Question, parameters: Mapping[str, Any], inputs: Mapping[str, Any]) -> Answer:
-        """Arrays of shapes met before go straight to the compiled function; all others are checked first."""
+    def answer(
+        self, question: Question, parameters: Mapping[str, Any], inputs: Mapping[str, Any], *, whole: bool = False
+    ) -> Answer:
+        """Arrays of shapes met before go straight to the compiled function; all others are checked first.
+
+        A ``whole`` batch is not split among threads.
+        """
         found: Prepared | None = None
         arrays: list[Any] = []
         try:
@@ -141,7 +134,7 @@ class Kernel:
                 start = inputs.get(key)
                 arrays.append(start)
                 shapes.append(None if start is None else start.shape)
-                known = known and (start is None or start.dtype == self.dtype)
+                known = known and (start is None or start.dtype == question.real)
             shapes += [inputs.get(key) for key in question.sizes]
             shapes += [len(parameters), len(inputs)]
             found = question.shapes.get(tuple(shapes)) if known else None
@@ -155,15 +148,17 @@ class Kernel:
             found = question.shapes.get(key)
             if found is None:
                 found = question.shapes[key] = prepared(question.variant, given, question.results, self.dtype)
-        if self.threads > 1 and found.pieces > 1:
-            return threads.split(partial(self.run, question), found, arrays, self.threads)
+        if self.threads > 1 and not whole and found.work >= threads.ENOUGH and found.batch > 1:
+            one_piece = partial(self.answer, question, parameters, whole=True)
+            parts = threads.split(one_piece, inputs, found.batched, found.batch, min(self.threads, found.batch))
+            return threads.joined(parts, found.separate, question.kind == "gradients")
         return self.run(question, found, arrays)
 
     def run(self, question: Question, ready: Prepared, arrays: list[Any]) -> Answer:
         """One call of the compiled function, in a workspace that no other call has at this time."""
         for position, change in ready.changes:
             arrays[position] = change(arrays[position])
-        outputs = [np.empty(shape, self.dtype) for shape in ready.outputs]
+        outputs = [np.empty(shape, question.real) for shape in ready.outputs]
         try:
             room = ready.free.pop()
         except IndexError:
@@ -183,7 +178,7 @@ class Kernel:
 
 
 def asked(
-    derivation: AbstractDerivation,
+    derivation: Derivation,
     program: Program,
     table: Mapping[str, Expected],
     kind: str,
@@ -201,16 +196,23 @@ def asked(
     outputs = (Access(system.loss), *(found[key] for key in keys))
     wording = Wording(system.title, texts(program, derivation.names), SENTENCES[kind].format(", ".join(keys)))
     stem = re.sub(r"\W+", "_", system.name or system.title).strip("_").lower() or "kernel"
-    made = variant(Work(program, outputs, derivation.adjoints, kind == "gradients"), wording, stem, dtype, jit)
+    made = variant(Work(program, outputs, adjoints(derivation), kind == "gradients"), wording, stem, dtype, jit)
     role = {argument.name: table[argument.name].role for argument in made.inputs}
     learnt, given, starts = (
         tuple(name for name, its in role.items() if its == wanted) for wanted in ("learn", "given", "start")
     )
-    told = {symbol for item in table.values() if not item.optional for e in item.shape for symbol in e.free_symbols}
+    told = symbols(*(extent for item in table.values() if not item.optional for extent in item.shape))
     untold = tuple(size.name for size in made.sizes if size not in told)
     results = tuple(Result(key, found[key], program.declaration(found[key].name).superscripts) for key in keys)
-    dtypes = [np.dtype(dtype)] * (len(learnt) + len(given))
-    return Question(made, learnt, given, starts, untold, results, dtypes)
+    real = np.dtype(dtype)
+    dtypes = [real] * (len(learnt) + len(given))
+    return Question(kind, made, learnt, given, starts, untold, results, real, dtypes)
+
+
+def adjoints(derivation: Derivation) -> dict[str, str]:
+    """For each array that only the gradient program has, the array whose adjoint it is."""
+    inner = {adjoint: name for name, adjoint in derivation.walk.names.items()}
+    return inner | {access.name: key.partition("^")[0] for key, access in derivation.gradients.items()}
 
 
 def defined(program: Program) -> dict[str, Access]:
@@ -228,7 +230,7 @@ def texts(program: Program, names: Names) -> dict[int, str]:
 
 
 def compile(
-    derivation: AbstractDerivation,
+    derivation: Derivation,
     dtype: str = "float64",
     jit: bool = True,
     functions: Mapping[str, str] | None = None,

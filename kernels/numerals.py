@@ -41,7 +41,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Numerals:
-    """Prints integers and numbers; ``names`` and ``symbols`` are the Python names of arrays, of sizes and of indices."""
+    """Prints integers and numbers; ``names`` are the Python names of arrays, ``symbols`` of sizes and indices."""
 
     arrays: Mapping[str, Array]
     names: Mapping[str, str]
@@ -50,7 +50,7 @@ class Numerals:
     def integer(self, value: Integer) -> str:
         """``value``, a whole number; divisions in it leave no remainder unless a floor says so."""
         if not value.has(sp.Min, sp.Max, sp.floor, sp.Mod):
-            numerator, denominator = map(integer, sp.together(value).as_numer_denom())
+            numerator, denominator = fraction(value)
             if denominator != 1:
                 return f"({self.integer(numerator)}) // ({self.integer(denominator)})"
         return _IntegerPrinter(self.symbols).doprint(value)
@@ -117,15 +117,22 @@ class _IntegerPrinter(StrPrinter):
         return f"(({self._print(expr.args[0])}) % ({self._print(expr.args[1])}))"
 
 
+def fraction(value: Integer) -> tuple[Integer, Integer]:
+    """Numerator and denominator."""
+    numerator, denominator = cast("sp.Expr", sp.together(value)).as_numer_denom()
+    return integer(numerator), integer(denominator)
+
+
 def constant(value: Fraction) -> Piece:
     """A number in the kernel's precision."""
     if value < 0:
         return Piece(f"-{constant(-value).text}", Binds.SIGN)
-    return Piece(f"real({value.numerator})" if value.denominator == 1 else f"real({value.numerator} / {value.denominator})")
+    whole = value.denominator == 1
+    return Piece(f"real({value.numerator})" if whole else f"real({value.numerator} / {value.denominator})")
 
 
 def _size(print_: Numerals, node: ast.SizeValue) -> Piece:
-    numerator, denominator = map(integer, sp.together(node.value).as_numer_denom())
+    numerator, denominator = fraction(node.value)
     above = f"real({print_.integer(numerator)})"
     return Piece(above) if denominator == 1 else Piece(f"{above} / real({print_.integer(denominator)})", Binds.PRODUCT)
 
@@ -145,7 +152,9 @@ def _product(print_: Numerals, node: ast.Product) -> Piece:
     first, *others = map(print_.number, node.factors)
     if not others:
         return first
-    return Piece(" * ".join([first.within(Binds.PRODUCT), *(other.within(Binds.SIGN) for other in others)]), Binds.PRODUCT)
+    return Piece(
+        " * ".join([first.within(Binds.PRODUCT), *(other.within(Binds.SIGN) for other in others)]), Binds.PRODUCT
+    )
 
 
 def _power(print_: Numerals, node: ast.Power) -> Piece:

@@ -1,4 +1,4 @@
-"""What calls with arrays of the same shapes have in common: sizes, room, and the layout of arrays on their way in and out."""
+"""What calls with arrays of the same shapes have in common: sizes, room, the layout of arrays going in and out."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from kernels.errors import MissingArray
 from kernels.inputs import Array, Checked
 from kernels.product import aligned, panel_shape
 from kernels.schedule import plan
+from kernels.schedule.cost import multiply_adds
 from kernels.schedule.integers import integer, symbols
 from kernels.variant import Argument, Variant, extents
 
@@ -22,7 +23,7 @@ Change = Callable[[Array], Array]
 
 @dataclass(frozen=True)
 class Result:
-    """What a caller gets under ``key``: the array of ``access`` at the steps it fixes, else over the declared ranges."""
+    """What a caller gets under ``key``: the array of ``access`` at the steps it fixes, else over declared ranges."""
 
     key: str
     access: Access
@@ -33,7 +34,8 @@ class Result:
 class Prepared:
     """A call with arrays of known shapes: what to pass, and how to change what comes in (by position) and goes out.
 
-    ``free`` holds the workspaces that no call is using; ``results`` are keys, positions among the outputs, changes.
+    ``results`` are keys, positions among the outputs, changes; those in ``separate`` have a row for each sequence, as
+    inputs in ``batched`` have. ``work`` counts multiply-adds. ``free`` holds the workspaces that no call is using.
     """
 
     integers: tuple[int, ...]
@@ -41,6 +43,10 @@ class Prepared:
     outputs: tuple[tuple[int, ...], ...]
     allocate: Callable[[], list[Array]]
     results: tuple[tuple[str, int, Change | None], ...]
+    batch: int
+    batched: frozenset[str]
+    separate: frozenset[str]
+    work: int
     free: list[list[Array]] = field(default_factory=list)
 
 
@@ -58,14 +64,26 @@ def prepared(variant: Variant, given: Checked, results: Sequence[Result], dtype:
         if (change := to_storage(argument, variant.plan.arrays[argument.name], given, values, dtype))
     ]
     room = [numbers(argument.extents, values) for argument in variant.room]
-    room += [panel_shape(*numbers(panel, values), dtype) for panel in variant.panels]
+    room += [panel_shape(number(inner, values), number(columns, values), dtype) for inner, columns in variant.panels]
     position = {argument.name: place for place, argument in enumerate(variant.outputs)}
     answers = [
         (result.key, position[result.access.name], from_storage(result, variant.plan, given, values))
         for result in results
     ]
     outputs = tuple(numbers(argument.extents, values) for argument in variant.outputs)
-    return Prepared(integers, tuple(changes), outputs, partial(workspace, room, dtype), tuple(answers))
+    once = given.arrays.keys() - given.batched
+    separate = {r.key for r in results if variant.plan.arrays[r.access.name].batched and r.key not in once}
+    return Prepared(
+        integers,
+        tuple(changes),
+        outputs,
+        partial(workspace, room, dtype),
+        tuple(answers),
+        given.batch or 1,
+        given.batched,
+        frozenset(separate),
+        number(multiply_adds(variant.plan), values),
+    )
 
 
 def workspace(shapes: Sequence[tuple[int, ...]], dtype: str) -> list[Array]:

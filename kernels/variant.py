@@ -28,7 +28,7 @@ class Argument:
 
 @dataclass(frozen=True)
 class Variant:
-    """A function and what to pass to it, in this order: sizes, batch, flags of starts, inputs, room, panels, outputs."""
+    """A function and what to pass to it, in this order: sizes, batch, flags, inputs, room, panels, outputs."""
 
     path: Path
     source: str

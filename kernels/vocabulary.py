@@ -1,4 +1,4 @@
-"""What emitted source may call: its functions by name, and the small ones among them, which numba compiles with the caller.
+"""What emitted source may call: functions by name, and the small ones of them, which numba compiles with the caller.
 
 Constants come in as arguments of the caller's precision, since a literal would turn float32 arithmetic into float64.
 """

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+
+from derive.derivation import Derivation
 
 BOUNDED = ("tanh", "tanh", "sigmoid", "sin")
 GROWING = ("relu", "softplus")  # not of squares of a state: the values would grow like towers of powers
@@ -144,3 +148,10 @@ def _loss(writer: _Writer, state: str, width: str) -> tuple[list[str], list[str]
     kind = writer.one_of("squared", "cross_entropy")
     steps = [f"s^t = {V} {state}^t", f"e^t = {kind}(s^t, y^t)"]
     return [f"loss = (sum over t = 1..T of e^t){average}{penalty}"], steps, "y^t in R^q for t = 1..T"
+
+
+def inputs_of(derivation: Derivation, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Values by key as a kernel takes them: parameters, and everything else."""
+    learnt = {d.name for d in derivation.forward.declarations if d.role == "learn"}
+    parameters = {key: value for key, value in values.items() if key in learnt}
+    return parameters, {key: value for key, value in values.items() if key not in learnt}

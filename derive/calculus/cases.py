@@ -55,6 +55,14 @@ class Cases:
     cases: tuple[Case, ...]
     zero_beyond: tuple[Access, ...]
 
+    def together(self) -> Expression:
+        """The stretches as one expression, each where the index lies in it; beyond them the accesses count as zero."""
+        guarded = [
+            case.value if case.index is None else ast.Guard((Within(case.index, case.lower, case.upper),), case.value)
+            for case in self.cases
+        ]
+        return guarded[0] if len(guarded) == 1 else ast.Add(tuple(guarded))
+
 
 def cases(equation: Equation, scope: Scope) -> Cases:
     """The stretches of ``equation`` over its first range."""

@@ -12,34 +12,25 @@ from derive.calculus.symbols import symbols_in
 from derive.calculus.tidy import tidy
 from derive.language import expression as ast
 from derive.language.expression import Access, Expression, Integer, index
-from derive.language.system import Equation, Scope
+from derive.language.system import Scope
 
 
 @dataclass(frozen=True)
 class Chain:
-    """∂state^{last}/∂state^{first} as an ordered product of one-step Jacobians, the newest on the left.
-
-    For several blocks, ``state`` is the name of the stacked state and ``factor`` a block matrix that the equation
-    ``definition`` spells out.
-    """
+    """∂of/∂wrt, two times of one state, as an ordered product of one-step Jacobians, the newest on the left."""
 
     of: Access
     wrt: Access
     product: ast.OrderedProduct
     transposed: ast.OrderedProduct
-    definitions: tuple[Equation, ...] = ()
 
 
-def product_of_steps(
-    factor: Expression, time: sp.Symbol, last: Integer, first: Integer, bound: str = "j"
-) -> ast.OrderedProduct:
+def product_of_steps(factor: Expression, time: sp.Symbol, last: Integer, first: Integer) -> ast.OrderedProduct:
     """factor(last) · factor(last - 1) ⋯ factor(first + 1)."""
     taken = free_indices(factor) | symbols_in(last, first)
-    name = next(
-        letter for letter in (bound, "i", "s", "r", "m", "q") if index(letter) not in taken or index(letter) == time
-    )
-    body = ast.substitute_indices(factor, {time: index(name)})
-    return ast.OrderedProduct(index(name), sp.sympify(last), sp.expand(first + 1), body, descending=True)
+    bound = next(index(letter) for letter in "jisrmq" if index(letter) not in taken or index(letter) == time)
+    body = ast.substitute_indices(factor, {time: bound})
+    return ast.OrderedProduct(bound, sp.sympify(last), sp.expand(first + 1), body, descending=True)
 
 
 def transpose_product(product: ast.OrderedProduct, scope: Scope) -> ast.OrderedProduct:

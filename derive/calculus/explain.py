@@ -10,7 +10,7 @@ from derive.calculus.entry_steps import entry_steps, total_derivative
 from derive.calculus.recursion import recursion_cases, recursion_steps
 from derive.calculus.substitution import inlined, is_constant, is_named
 from derive.calculus.walk import Walk
-from derive.calculus.wording import reason_of, title_of, where, zero_note
+from derive.calculus.wording import reason_of, title_of, where, with_zero_note
 from derive.language import expression as ast
 from derive.language.expression import Access, Expression
 from derive.trace import Line, Sentence, Step
@@ -68,9 +68,8 @@ def gradient_step(found: Adjoint, walk: Walk, loss: str) -> Step:
 
 
 def _step(name: str, title: Sentence, found: Adjoint, told: Cases, walk: Walk, loss: str) -> Step:
-    lines = [Line(_sides(case, found, loss), where(case)) for case in told.cases]
-    if told.zero_beyond:
-        lines[-1] = replace(lines[-1], where=(*lines[-1].where, *zero_note(told.zero_beyond)))
+    lines = with_zero_note([Line(_sides(case, found, loss), where(case)) for case in told.cases], told)
+    shown = replace(found.equation, value=told.together())
     return Step(
         name,
         title,
@@ -78,9 +77,9 @@ def _step(name: str, title: Sentence, found: Adjoint, told: Cases, walk: Walk, l
         reason_of(found, walk),
         found.equation.target,
         found.equation.value,
-        tuple(lines),
+        lines,
         ((found.array.name, walk.scope[found.array.name].shape),),
-        claims=(total_derivative(found, found.equation, loss),),
+        claims=tuple(total_derivative(found, e, loss) for e in (found.equation, shown)),
         details=tuple(entry_steps(found, walk, loss)),
     )
 

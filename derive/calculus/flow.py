@@ -51,7 +51,7 @@ class Flow:
         """∂state^last/∂state^first as an ordered product, and its transpose."""
         product = product_of_steps(self.factor, self.time, last, first)
         of, wrt = (Access(self.state.name, (sp.sympify(p),)) for p in (last, first))
-        return Chain(of, wrt, product, transpose_product(product, self.scope), self.definitions)
+        return Chain(of, wrt, product, transpose_product(product, self.scope))
 
 
 def flows(walk: Walk) -> tuple[Flow, ...]:

@@ -57,7 +57,7 @@ def partial_derivative(body: sp.Expr, entry: sp.Indexed) -> sp.Expr:
     return cast(sp.Expr, found.xreplace(zeros))
 
 
-def dummy(name: str) -> sp.Dummy:
+def dummy(name: str) -> sp.Symbol:
     """A fresh integer index printed as ``name``."""
     return sp.Dummy(name, integer=True)
 

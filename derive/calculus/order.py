@@ -9,7 +9,7 @@ import sympy as sp
 
 from derive.language import expression as ast
 from derive.language.expression import Access
-from derive.language.system import Equation, Program, Range
+from derive.language.system import Equation, Program
 
 Reads = Mapping[str, Sequence[tuple[str, bool]]]
 """For each defined array, the arrays it reads, and whether it reads them from an earlier step of its own range."""
@@ -107,8 +107,3 @@ def states(program: Program, group: Sequence[str]) -> dict[str, int]:
                 if lag.is_Integer and lag > 0:
                     lags[node.name] = max(lags.get(node.name, 0), int(lag))
     return {name: lags[name] for name in group if name in lags}
-
-
-def range_of(program: Program, name: str) -> tuple[Range, ...]:
-    """The superscript ranges of an array."""
-    return program.declaration(name).superscripts

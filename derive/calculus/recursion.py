@@ -11,14 +11,11 @@ from derive.calculus.slopes import with_slopes
 from derive.calculus.substitution import inlined, is_named, put
 from derive.calculus.tidy import tidy
 from derive.calculus.walk import Walk
-from derive.calculus.wording import where, zero_note
+from derive.calculus.wording import where, with_zero_note
 from derive.language import expression as ast
-from derive.language.expression import Access, Expression
+from derive.language.expression import Access
 from derive.language.functions import FUNCTIONS
 from derive.trace import Equal, Line, Sentence, Step, TotalDerivative
-
-Stretch = tuple[Case, Expression, tuple[Access, ...]]
-"""One stretch of a recursion: for which times, its value, and what counts as zero beyond the end."""
 
 
 def recursion_steps(found: Adjoint, walk: Walk, loss: str) -> list[Step]:
@@ -27,6 +24,7 @@ def recursion_steps(found: Adjoint, walk: Walk, loss: str) -> list[Step]:
         return []
     steps: list[Step] = []
     recursion = inlined(found.equation.value, walk, {found.equation.target.name})
+    told = recursion_cases(found, walk)
     if recursion != found.equation.value:
         reason = (
             "Put what flows back to the function's value into it; ",
@@ -40,18 +38,16 @@ def recursion_steps(found: Adjoint, walk: Walk, loss: str) -> list[Step]:
                 reason,
                 found.equation.value,
                 recursion,
-                _lines(recursion_cases(found, walk)),
-                claims=(TotalDerivative(Access(loss), found.array, recursion),),
+                _lines(told),
+                claims=tuple(TotalDerivative(Access(loss), found.array, v) for v in (recursion, told.together())),
             )
         )
     sloped = with_slopes(recursion, walk.forward, walk.scope)
     slopes = {node: None for node in ast.walk(found.equation.value) if isinstance(node, ast.Apply) and node.order == 1}
     known = [(slope, value) for slope in slopes if (value := with_slopes(slope, walk.forward, walk.scope)) != slope]
     if known and sloped != recursion:
-        told = [
-            (case, with_slopes(value, walk.forward, walk.scope), beyond)
-            for case, value, beyond in recursion_cases(found, walk)
-        ]
+        written = [replace(case, value=with_slopes(case.value, walk.forward, walk.scope)) for case in told.cases]
+        told = replace(told, cases=tuple(written))
         steps.append(
             Step(
                 f"slope-{found.array.name}",
@@ -63,7 +59,7 @@ def recursion_steps(found: Adjoint, walk: Walk, loss: str) -> list[Step]:
                 (*(Line((slope, value)) for slope, value in known), *_lines(told)),
                 claims=(
                     *(Equal(slope, value) for slope, value in known),
-                    TotalDerivative(Access(loss), found.array, sloped),
+                    *(TotalDerivative(Access(loss), found.array, value) for value in (sloped, told.together())),
                 ),
             )
         )
@@ -77,38 +73,33 @@ def _slope_reason(slopes: Sequence[ast.Apply], walk: Walk) -> Sentence:
         row = FUNCTIONS[name]
         is_same = slope.function == name
         opening = f"The function is {name}, and its" if is_same else f"Here {slope.function} is {name}, and its"
-        words.append(f"{opening} slope follows from the {row.source}{'; ' + row.kink if row.kink else ''}.")
+        words.append(f"{opening} slope follows from {row.source}{'; ' + row.kink if row.kink else ''}.")
     return (" ".join(dict.fromkeys(words)),)
 
 
-def _lines(told: Sequence[Stretch]) -> tuple[Line, ...]:
-    """A line for each stretch; what counts as zero after the end stands behind the last."""
-    lines = [Line((case.target, value), where(case)) for case, value, _ in told]
-    beyond = next((zero for _, _, zero in told if zero), ())
-    if beyond:
-        lines[-1] = replace(lines[-1], where=(*lines[-1].where, *zero_note(beyond)))
-    return tuple(lines)
+def _lines(told: Cases) -> tuple[Line, ...]:
+    return with_zero_note([Line((case.target, case.value), where(case)) for case in told.cases], told)
 
 
-def recursion_cases(found: Adjoint, walk: Walk) -> list[Stretch]:
-    """The adjoint stretch by stretch, unnamed adjoints put in, with the accesses that are zero beyond the end."""
+def recursion_cases(found: Adjoint, walk: Walk) -> Cases:
+    """The adjoint stretch by stretch, unnamed adjoints put in."""
     told = _inlined_cases(found, walk)
     values = [case.value for case in told.cases]
     if len(values) > 1 or not any(isinstance(node, ast.Guard) for value in values for node in ast.walk(value)):
-        return [(case, case.value, told.zero_beyond) for case in told.cases]
+        return told
     # Conditions inside a product: δ = f' ⊙ ([t = T] … + [t < T] …). Take the stretches of the sum inside.
     read = {node.name for node in ast.walk(found.equation.value) if isinstance(node, Access)}
     inner = next(other for other in walk.adjoints if other.equation.target.name in read)
     inside = _inlined_cases(inner, walk)
-    result: list[Stretch] = []
+    result: list[Case] = []
     for case in inside.cases:
         whole = ast.substitute_indices(found.equation.value, case.at)
         placed = ast.substitute_indices(inner.equation.target, case.at)
         target = ast.substitute_indices(found.equation.target, case.at)
         assert isinstance(target, Access)
         value = inlined(tidy(put(whole, placed, case.value), walk.scope), walk, {found.equation.target.name})
-        result.append((replace(case, target=target), value, inside.zero_beyond))
-    return result
+        result.append(replace(case, target=target, value=value))
+    return replace(inside, cases=tuple(result))
 
 
 def _inlined_cases(found: Adjoint, walk: Walk) -> Cases:

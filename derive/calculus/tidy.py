@@ -18,7 +18,8 @@ def tidy(expression: Expression, scope: Scope) -> Expression:
     """The same value, written without what a reader would strike out."""
     inner = ast.map_children(lambda child: tidy(child, scope), expression)
     rule = _RULES.get(type(inner))
-    return inner if rule is None else rule(inner, scope)
+    tidied = inner if rule is None else rule(inner, scope)
+    return inner if tidied == inner else tidy(tidied, scope)
 
 
 def is_zero(expression: Expression) -> bool:
@@ -138,8 +139,8 @@ def _hadamard(node: ast.Hadamard, scope: Scope) -> Expression:
             case _:
                 arrays.append(factor)
     if not arrays:
-        kept = next(factor for factor in factors if shape_of(factor, scope))
-        return tidy(ast.Product((*scalars, kept)), scope) if scalars else kept
+        ones = [factor for factor in factors if shape_of(factor, scope)][:1]
+        return _product(ast.Product((*scalars, *ones)), scope) if scalars else ones[0] if ones else ONE
     body = arrays[0] if len(arrays) == 1 else ast.Hadamard(tuple(arrays))
     return _product(ast.Product((*scalars, body)), scope) if scalars else body
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import sympy as sp
 
 from derive.calculus.adjoint import Adjoint, Contribution
-from derive.calculus.cases import Case
+from derive.calculus.cases import Case, Cases
 from derive.calculus.walk import Walk
 from derive.language import expression as ast
 from derive.language.expression import Access, Expression
 from derive.language.system import Equation
-from derive.trace import Sentence
+from derive.trace import Line, Sentence
 
 
 def where(case: Case) -> Sentence:
@@ -29,9 +30,12 @@ def where(case: Case) -> Sentence:
     return ("for ", index, " from ", first, " to ", last)
 
 
-def zero_note(beyond: Sequence[Access]) -> Sentence:
-    """What counts as zero after the last step."""
-    return (", with ", *listed(beyond), " = 0")
+def with_zero_note(lines: Sequence[Line], told: Cases) -> tuple[Line, ...]:
+    """The lines, what counts as zero after the last step said behind the last of them."""
+    if not told.zero_beyond:
+        return tuple(lines)
+    *others, last = lines
+    return (*others, replace(last, where=(*last.where, ", with ", *listed(told.zero_beyond), " = 0")))
 
 
 def listed(items: Sequence[Expression]) -> Sentence:

@@ -30,7 +30,7 @@ class Range:
 class Declaration:
     """An array: its role, the shape of one value, and the superscripts (time) over which it has values.
 
-    For a state that starts before the range of its equation, ``superscripts`` is the range of the equation and the values
+    For a state that starts before the range of its equation, ``superscripts`` is the range of the equation; the values
     before it are the program's Starts. ``zero_outside`` says that a value beyond all of these is zero, as of adjoints.
     """
 

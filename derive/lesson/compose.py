@@ -1,4 +1,4 @@
-"""A derivation as a handout: the model, the walk back, the chain, what it does to gradients, an example, the kernel, the evidence."""
+"""A derivation as a handout: the model, the walk back, the chain, an example, the kernel, the evidence, exercises."""
 
 from __future__ import annotations
 
@@ -23,9 +23,11 @@ from derive.handout.formula import Aligned, Formula, Function, Operator, Row, Sp
 from derive.language.expression import Access, Derivative
 from derive.language.functions import FUNCTIONS
 from derive.language.system import Declaration, Program
-from derive.lesson.chains import chain_section, norm_section, scalar_section
+from derive.lesson.chains import chain_section
 from derive.lesson.example import Example, aligned, backward_lines, forward_lines, given_lines, gradient_lines
 from derive.lesson.exercises import exercises
+from derive.lesson.neuron import scalar_section
+from derive.lesson.norms import norm_section
 from derive.lesson.program import program_text
 from derive.lesson.words import display, equations_display, inlines, listed
 from derive.notation import FUNCTION_NAMES, formula, integer_formula, plain_name, shape_formula, start_formula
@@ -40,7 +42,7 @@ def handout(
     kernel_source: str,
     example: Example,
 ) -> Document:
-    """The whole handout. ``step_evidence`` has the evidence of each step by its id, ``report`` that of the gradients as a whole."""
+    """The whole handout; ``step_evidence`` is the evidence of each step by its id, ``report`` that of the gradients."""
     walk_moves = [move for move in derivation.steps if not _is_about_chain(move, derivation)]
     blocks: list[Block] = [
         *_model(derivation),
@@ -101,7 +103,7 @@ def _detail(move: Move, derivation: Derivation, evidence: Mapping[str, Sequence[
     )
 
 
-# The model ---------------------------------------------------------------------------------------------------------------------------
+# The model ------------------------------------------------------------------------------------------------------------
 
 
 def _model(derivation: Derivation) -> list[Block]:
@@ -188,8 +190,10 @@ def _conventions(derivation: Derivation) -> Note:
         (
             "The gradient of ",
             loss,
-            " with respect to an array has the shape of that array. Vectors are columns; time is written as a superscript; ",
-            "a Jacobian has a row for each entry of what is differentiated. For a batch the loss is the mean over its sequences.",
+            " with respect to an array has the shape of that array. Vectors are columns; time is written as a ",
+            "superscript; ",
+            "a Jacobian has a row for each entry of what is differentiated. For a batch the loss is the mean over ",
+            "its sequences.",
             *parts,
             *declared,
         ),
@@ -202,7 +206,8 @@ def _backwards_introduction(derivation: Derivation) -> list[Block]:
     found: list[Block] = [
         Paragraph(
             (
-                "We go through the equations from the last to the first. For each array we ask which later equations read it, and add up ",
+                "We go through the equations from the last to the first. For each array we ask which later equations ",
+                "read it, and add up ",
                 "what flows back from each of them. Time is one more index: nothing below is special to sequences.",
             )
         )
@@ -236,7 +241,7 @@ def _summary(derivation: Derivation) -> list[Block]:
     return [Paragraph(("All gradients together, each with the shape of its parameter:",)), Display(shown, "summary")]
 
 
-# The example, the kernel, the evidence -----------------------------------------------------------------------------------------------
+# The example, the kernel, the evidence --------------------------------------------------------------------------------
 
 
 def _worked(derivation: Derivation, example: Example) -> list[Block]:
@@ -285,7 +290,8 @@ def _kernel(derivation: Derivation, source: str, example: Example) -> list[Block
         Heading("The kernel", id="kernel"),
         Paragraph(
             (
-                "The same equations as a program. Each block names the equation that it computes; products of all time steps at once stand ",
+                "The same equations as a program. Each block names the equation that it computes; products of all ",
+                "time steps at once stand ",
                 "outside the loops over time, and only what depends on the step before or after stands inside.",
             )
         ),
@@ -304,8 +310,10 @@ def _evidence(
         Heading("How this was checked", id="checked"),
         Paragraph(
             (
-                f"Every step above was checked on its own, {count} comparisons in all with a largest relative error of {worst:.1e}. ",
-                "The gradients as a whole were compared with independent witnesses, which see the forward equations only:",
+                f"Every step above was checked on its own, {count} comparisons in all with a largest relative error ",
+                f"of {worst:.1e}. ",
+                "The gradients as a whole were compared with independent witnesses, which see the forward equations ",
+                "only:",
             )
         ),
         EvidenceTable(tuple(report), ("The gradients against each witness.",), "evidence"),

@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from derive.calculus.explain import is_constant, recursion_cases
 from derive.calculus.order import forward_order
+from derive.calculus.recursion import recursion_cases
 from derive.calculus.slopes import with_slopes
+from derive.calculus.substitution import is_constant, is_named
+from derive.calculus.symbols import symbols_in
 from derive.derivation import Derivation
 from derive.evaluate import Results, bindings, input_shape, inputs, integer, run
 from derive.handout.formula import Aligned, Fence, Formula, Matrix, Numeral, Operator, Row
 from derive.language import expression as ast
-from derive.language.expression import Access, Expression, substitute_indices
+from derive.language.expression import Access, Expression, Integer, substitute_indices
 from derive.language.system import Equation, Program
 from derive.lesson.words import time_sizes
 from derive.notation import Names, formula
@@ -63,7 +65,7 @@ def _teaches(example: Example) -> bool:
 
 
 def _inputs(derivation: Derivation, sizes: Mapping[str, int], seed: int) -> dict[str, Any]:
-    """Multiples of 0.5 between -1.5 and 1.5, never 0 in a parameter; targets are one-hot where a loss needs a distribution."""
+    """Multiples of 0.5 from -1 to 2, never 0 in a parameter; targets are one-hot where a loss needs a distribution."""
     rng = np.random.default_rng(seed)
     program = derivation.forward
     targets = {
@@ -116,14 +118,13 @@ class Substituted:
     right: Formula
     value: Formula
 
-    def line(self, *, with_numbers: bool = True) -> tuple[Formula, Formula]:
+    def line(self) -> tuple[Formula, Formula]:
         """The two sides of an aligned line: left, = numbers = value."""
-        middle = (Operator("="), self.right) if with_numbers else ()
-        return self.left, Row((*middle, Operator("="), self.value))
+        return self.left, Row((Operator("="), self.right, Operator("="), self.value))
 
 
 def forward_lines(example: Example) -> list[list[Substituted]]:
-    """Every forward equation at every time, in the order in which it is computed, the equations of one time together."""
+    """Every forward equation at every time, in the order of computation, the equations of one time together."""
     program = example.derivation.forward
     order = {name: place for place, name in enumerate(forward_order(program))}
     equations = sorted((e for e in program.equations if not e.target.subscripts), key=lambda e: order[e.target.name])
@@ -154,7 +155,7 @@ def _after(equation: Equation, example: Example) -> int:
 
 
 def _has_index(access: Access, example: Example) -> bool:
-    return any(s.name not in example.sizes for p in access.superscripts for s in sp.sympify(p).free_symbols)
+    return any(symbol.name not in example.sizes for symbol in symbols_in(*access.superscripts))
 
 
 def backward_lines(example: Example) -> list[list[Substituted]]:
@@ -162,11 +163,11 @@ def backward_lines(example: Example) -> list[list[Substituted]]:
     walk = example.derivation.walk
     found: list[tuple[int, int, Substituted]] = []
     for place, adjoint in enumerate(walk.adjoints):
-        named = adjoint.equation.target.name.startswith("delta_")
-        if is_constant(adjoint) or not adjoint.has_matrix_form or not (named or not adjoint.array.superscripts):
+        is_shown = adjoint.has_matrix_form and (is_named(adjoint) or not adjoint.array.superscripts)
+        if is_constant(adjoint) or not is_shown:
             continue
-        for case, value, _ in recursion_cases(adjoint, walk):
-            sloped = with_slopes(value, walk.forward, walk.scope)
+        for case in recursion_cases(adjoint, walk).cases:
+            sloped = with_slopes(case.value, walk.forward, walk.scope)
             positions: list[dict[sp.Symbol, int]] = [{}]
             if case.index is not None:
                 low, high = (integer(end, example.sizes) for end in (case.lower, case.upper))
@@ -214,7 +215,7 @@ def _times(equation: Equation, example: Example) -> list[dict[sp.Symbol, int]]:
 
 def _substituted(target: Access, value: Expression, at: Mapping[sp.Symbol, int], example: Example) -> Substituted:
     """The equation with numbers put in for its indices and its arrays."""
-    numbers = {symbol: sp.Integer(t) for symbol, t in at.items()}
+    numbers: dict[sp.Symbol, Integer] = {symbol: sp.Integer(t) for symbol, t in at.items()}
     numbers |= {symbol: sp.Integer(example.sizes[symbol.name]) for symbol in example.derivation.forward.sizes}
     left = substitute_indices(target, numbers)
     right = _unsummed(substitute_indices(_bound(value, example), numbers), example)

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 import sympy as sp
 
-from derive.calculus.chain_steps import Flow
 from derive.calculus.closed_form import unrolled
-from derive.calculus.explain import recursion_cases
+from derive.calculus.flow import Flow
+from derive.calculus.recursion import recursion_cases
+from derive.calculus.substitution import is_named
 from derive.derivation import Derivation
 from derive.handout.blocks import Display, Exercise, Exercises, Paragraph
 from derive.handout.formula import paren, row, sup
@@ -66,13 +67,15 @@ def _transpose(derivation: Derivation) -> Iterator[Exercise]:
     """A classmate forgets a transpose; find a recursion in which one occurs."""
     walk = derivation.walk
     for adjoint in walk.adjoints:
-        if not adjoint.equation.target.name.startswith("delta_") or not adjoint.has_matrix_form:
+        if not is_named(adjoint) or not adjoint.has_matrix_form:
             continue
-        for case, value, _ in recursion_cases(adjoint, walk):
-            transposes = [n for n in ast.walk(value) if isinstance(n, ast.Transpose) and isinstance(n.operand, Access)]
+        for case in recursion_cases(adjoint, walk).cases:
+            transposes = [
+                n for n in ast.walk(case.value) if isinstance(n, ast.Transpose) and isinstance(n.operand, Access)
+            ]
             if not transposes:
                 continue
-            wrong = _without(value, transposes[0])
+            wrong = _without(case.value, transposes[0])
             matrix = transposes[0].operand
             names = derivation.names
             yield Exercise(
@@ -92,7 +95,8 @@ def _transpose(derivation: Derivation) -> Iterator[Exercise]:
                             plain_name("j"),
                             " on the way forward, and collects from the same column on the way back. If ",
                             formula(matrix, names),
-                            " were not square, the shapes would show it at once; for a square matrix only a check with numbers does.",
+                            " were not square, the shapes would show it at once; for a square matrix only a check ",
+                            "with numbers does.",
                         )
                     ),
                 ),
@@ -186,8 +190,10 @@ def _bound(flow: Flow, derivation: Derivation) -> Iterator[Exercise]:
         (
             Paragraph(
                 (
-                    "Replace the activation by the logistic sigmoid, whose slope is at most 1/4, and let the largest singular value of the recurrent ",
-                    "matrix be 3. What does the bound say about ten steps? What does it say if that singular value is 5?",
+                    "Replace the activation by the logistic sigmoid, whose slope is at most 1/4, and let the largest ",
+                    "singular value of the recurrent ",
+                    "matrix be 3. What does the bound say about ten steps? What does it say if that singular value ",
+                    "is 5?",
                 )
             ),
         ),
@@ -201,7 +207,8 @@ def _bound(flow: Flow, derivation: Derivation) -> Iterator[Exercise]:
             ),
             Paragraph(
                 (
-                    "The gradient shrinks at least by that factor, on every trajectory. With 5 the bound is above 1 and says nothing: ",
+                    "The gradient shrinks at least by that factor, on every trajectory. With 5 the bound is above 1 ",
+                    "and says nothing: ",
                     "the gradient may grow or vanish.",
                 )
             ),
@@ -238,7 +245,8 @@ def _one_step(derivation: Derivation) -> Iterator[Exercise]:
                     sup("h", 0),
                     f": one half to the power 60, about {0.5**60:.1e}. By ",
                     plain_name("w"),
-                    f": the sum of all powers of one half up to the 59th, {float(np.sum(0.5 ** np.arange(60))):.6g}. No: the last uses of a parameter have ",
+                    f": the sum of all powers of one half up to the 59th, {float(np.sum(0.5 ** np.arange(60))):.6g}. ",
+                    "No: the last uses of a parameter have ",
                     "short chains and keep its gradient large; what vanishes is the share of the distant past.",
                 )
             ),

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import sympy as sp
-
-from derive.derivation import Derivation
+from derive.calculus.symbols import symbols_in
 from derive.handout.blocks import Inline, Inlines
 from derive.handout.formula import Aligned, Formula, Operator, Row, Space, Words, row
-from derive.language.expression import Expression, OrderedProduct
+from derive.language.expression import OrderedProduct
 from derive.language.system import Equation, Program, Range
 from derive.notation import Names, formula, ranges_formula, unrolled_product
 from derive.trace import Line, Sentence
@@ -42,10 +40,9 @@ def _sides(line: Line, names: Names) -> tuple[Formula, Formula]:
 def _condition(where: Sentence, names: Names) -> tuple[Formula, ...]:
     if not where:
         return ()
-    first, *rest = where
+    first = where[0]
     pieces: list[Formula] = [Space("quad")] if isinstance(first, str) and not first.startswith(",") else []
-    for part in (first, *rest):
-        pieces.append(Words(part) if isinstance(part, str) else formula(part, names))
+    pieces += [Words(part) if isinstance(part, str) else formula(part, names) for part in where]
     return tuple(pieces)
 
 
@@ -59,12 +56,12 @@ def equations_display(equations: Iterable[Equation], names: Names) -> Formula:
     return Aligned(tuple(lines))
 
 
-def listed(items: Sequence[Inline | Inlines], word: str = "and") -> Inlines:
+def listed(items: Sequence[Inline | Inlines]) -> Inlines:
     """a, b and c."""
     found: list[Inline] = []
     for number, item in enumerate(items):
         if number:
-            found.append(f" {word} " if number == len(items) - 1 else ", ")
+            found.append(" and " if number == len(items) - 1 else ", ")
         found += item if isinstance(item, tuple) else (item,)
     return tuple(found)
 
@@ -72,14 +69,4 @@ def listed(items: Sequence[Inline | Inlines], word: str = "and") -> Inlines:
 def time_sizes(program: Program) -> set[str]:
     """The sizes that count time steps: those in the range of a superscript."""
     ranges: list[Range] = [r for d in program.declarations for r in d.superscripts]
-    return {symbol.name for r in ranges for end in (r.lower, r.upper) for symbol in sp.sympify(end).free_symbols}
-
-
-def function_words(derivation: Derivation) -> list[tuple[str, str]]:
-    """The functions a system names: (name, what it stands for)."""
-    return list(dict(derivation.forward.functions).items())
-
-
-def math(expression: Expression, derivation: Derivation) -> Formula:
-    """An expression in the derivation's notation."""
-    return formula(expression, derivation.names)
+    return {symbol.name for r in ranges for symbol in symbols_in(r.lower, r.upper)}

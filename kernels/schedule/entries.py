@@ -27,7 +27,7 @@ NOMINAL = 32  # what a size counts for when the cheapest order of a chain of pro
 
 @dataclass
 class Names:
-    """Names not yet used in a program; asking for one uses it up. The same questions in the same order get the same answers."""
+    """Names not yet used in a program; asking for one uses it up. Equal questions in equal order get equal answers."""
 
     taken: set[str]
     counts: dict[str, int] = field(default_factory=dict)
@@ -138,7 +138,7 @@ def _vectorised(writer: Writer, node: ast.Vectorised, at: Indices) -> Expression
     return writer.entry(node.operand, place if shape else ())
 
 
-# Products ---------------------------------------------------------------------------------------------------------------
+# Products -------------------------------------------------------------------------------------------------------------
 
 
 def _product(writer: Writer, node: ast.Product, at: Indices) -> Expression:

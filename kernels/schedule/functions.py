@@ -50,6 +50,8 @@ def values_made(program: Program, names: Mapping[str, str]) -> dict[tuple[str, E
             case ast.Apply(function=function, argument=Access(superscripts=steps) as argument, order=0):
                 if steps == equation.target.superscripts:
                     found[names.get(function, function), argument] = equation.target
+            case _:
+                pass
     return found
 
 

@@ -22,16 +22,23 @@ def merge(statements: Sequence[Statement], plan: Plan) -> list[Statement]:
     """The statements with loops merged into the ones before them, at every depth."""
     result: list[Statement] = []
     for statement in statements:
-        if isinstance(statement, If):
-            statement = replace(
-                statement, body=tuple(merge(statement.body, plan)), otherwise=tuple(merge(statement.otherwise, plan))
-            )
         last = result[-1] if result else None
         if isinstance(statement, For) and isinstance(last, For) and (joined := together(last, statement, plan)):
             result[-1] = joined
         else:
             result.append(statement)
-    return [replace(s, body=tuple(merge(s.body, plan))) if isinstance(s, For) else s for s in result]
+    return [inside(statement, plan) for statement in result]
+
+
+def inside(statement: Statement, plan: Plan) -> Statement:
+    """``statement`` with the statements in it merged."""
+    match statement:
+        case For(body=body):
+            return replace(statement, body=tuple(merge(body, plan)))
+        case If(body=body, otherwise=otherwise):
+            return replace(statement, body=tuple(merge(body, plan)), otherwise=tuple(merge(otherwise, plan)))
+        case _:
+            return statement
 
 
 def together(first: For, second: For, plan: Plan) -> For | None:

@@ -139,7 +139,9 @@ class _Lowering:
         loops, _ = self.matrices.loops(part)
         scalar = not self.matrices.arrays[part.target.name].shape
         out = part.target if scalar else self.whole_view(part.target)
-        return nested(loops, tested(part.conditions, [Whole(part.number, call.function, self.whole_view(argument), out)]))
+        return nested(
+            loops, tested(part.conditions, [Whole(part.number, call.function, self.whole_view(argument), out)])
+        )
 
     def whole_view(self, access: Expression) -> View:
         """The array at its superscripts and the current sequence."""

@@ -1,14 +1,15 @@
 """Which part comes after which: recurrences become loops over time, everything else is computed for all steps at once.
 
-This is the loop generation of Allen and Kennedy (ACM TOPLAS 9(4), 1987): parts that need each other in a circle share a loop over
-one of their superscripts, in the direction in which every step needs only earlier ones; inside it the circle is open.
+This is the loop generation of Allen and Kennedy (ACM TOPLAS 9(4), 1987): parts that need each other in a circle share a
+loop over one of their superscripts, in the direction in which every step needs only earlier ones; inside it the circle
+is open.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import pairwise, product
 from typing import cast
 
 import sympy as sp
@@ -29,7 +30,7 @@ from kernels.schedule.plan import Array, Node, Part, Stages, TimeLoop
 
 @dataclass(frozen=True)
 class Need:
-    """``consumer`` reads what ``producer`` makes, at ``access`` within ``ranges``; no access means that it adds to it."""
+    """``consumer`` reads what ``producer`` makes, at ``access`` within ``ranges``; without access, it adds to it."""
 
     producer: int
     consumer: int
@@ -45,9 +46,9 @@ def ordered(stages: Stages) -> tuple[Stages, tuple[Node, ...]]:
 
 
 def split_off_recurrences(parts: Sequence[Part], arrays: Mapping[str, Array]) -> tuple[Part, ...]:
-    """Parts of one formula with its products outside a recurrence first, then those inside it, then its entrywise terms.
+    """Of the parts of one formula, products outside a recurrence first, then those inside it, then entrywise terms.
 
-    The first part sets the target and the others add to it, so a product with values already complete leaves the time loop.
+    The first sets the target and the others add to it, so a product with values already complete leaves the time loop.
     """
     circle = {part: group for group in components(range(len(parts)), needs(parts)) for part in group}
     formulas: dict[tuple[int, Access], list[int]] = {}
@@ -62,9 +63,9 @@ def split_off_recurrences(parts: Sequence[Part], arrays: Mapping[str, Array]) ->
             order = 2 if not part.sums else 1 if circle[number] in members else 0
             return not averaged(part, arrays), order
 
-        numbers = sorted(numbers, key=rank)
-        last_averaged = next((number for number in reversed(numbers) if averaged(parts[number], arrays)), None)
-        for place, number in enumerate(numbers):
+        in_order = sorted(numbers, key=rank)
+        last_averaged = next((number for number in reversed(in_order) if averaged(parts[number], arrays)), None)
+        for place, number in enumerate(in_order):
             result.append(replace(parts[number], adding=place > 0, average=number == last_averaged))
     return tuple(result)
 
@@ -82,25 +83,23 @@ def needs(parts: Sequence[Part]) -> list[Need]:
         makers.setdefault(part.target.name, []).append(number)
     found: list[Need] = []
     for number, part in enumerate(parts):
-        for access, ranges in reads(part.body, (*part.loops, *part.sums)):
-            ranges = tuple(narrowed(ranges, part))
+        for access, around in reads(part.body, (*part.loops, *part.sums)):
+            ranges = tuple(narrowed(item, around, part) for item in around)
             found += [Need(maker, number, access, ranges) for maker in makers.get(access.name, ())]
     for numbers in makers.values():
-        for earlier, later in zip(numbers, numbers[1:], strict=False):
+        for earlier, later in pairwise(numbers):
             if parts[later].adding:
                 found.append(Need(earlier, later, None, parts[later].loops))
     return found
 
 
-def narrowed(ranges: Iterable[Range], part: Part) -> Iterable[Range]:
-    """The ranges, cut to what the part's conditions leave."""
-    ranges = list(ranges)
-    for item in ranges:
-        for condition in part.conditions:
-            ends = bounds.one_sided(condition, item.index, ranges)
-            if ends is not None:
-                item = replace(item, lower=ends[0], upper=ends[1])
-        yield item
+def narrowed(item: Range, ranges: Sequence[Range], part: Part) -> Range:
+    """``item``, cut to what the part's conditions leave of it."""
+    for condition in part.conditions:
+        ends = bounds.one_sided(condition, item.index, ranges)
+        if ends is not None:
+            item = Range(item.index, *ends)
+    return item
 
 
 def reads(value: Expression, ranges: tuple[Range, ...]) -> Iterable[tuple[Access, tuple[Range, ...]]]:
@@ -158,7 +157,7 @@ def components(numbers: Iterable[int], edges: Sequence[Need]) -> list[tuple[int,
 def arrange(
     numbers: tuple[int, ...], parts: Sequence[Part], edges: Sequence[Need], fixed: tuple[sp.Symbol, ...]
 ) -> tuple[Node, ...]:
-    """Nodes for these parts, circles as time loops; of parts that could come next, one of the kind that came last does."""
+    """Nodes for these parts, circles as time loops; of what could come next, something like what came last does."""
     groups = components(numbers, edges)
     group_of = {number: group for group in groups for number in group}
     before: dict[tuple[int, ...], set[tuple[int, ...]]] = {group: set() for group in groups}
@@ -172,9 +171,9 @@ def arrange(
     last: object = None
 
     def kind(group: tuple[int, ...]) -> object:
-        if len(group) > 1 or group[0] in circular:
+        if len(group) > 1 or circular.intersection(group):
             return "loop"
-        part = parts[group[0]]
+        part = parts[min(group)]
         return "product" if part.sums else tuple((item.lower, item.upper) for item in part.loops)
 
     waiting = sorted(groups)
@@ -186,17 +185,17 @@ def arrange(
         if last == "loop":
             nodes.append(time_loop(chosen, parts, edges, fixed))
         else:
-            nodes.append(parts[chosen[0]])
+            nodes.append(parts[min(chosen)])
     return tuple(nodes)
 
 
 def time_loop(
     group: tuple[int, ...], parts: Sequence[Part], edges: Sequence[Need], fixed: tuple[sp.Symbol, ...]
 ) -> TimeLoop:
-    """One loop that makes the circle ``group``, its direction read off the steps between what is made and what is read."""
+    """A loop that makes the circle ``group``, its direction read off the steps from what is made to what is read."""
     inside = [edge for edge in edges if edge.producer in group and edge.consumer in group]
     names = sorted({parts[number].target.name for number in group})
-    rank = {parts[number].target.name: len(parts[number].times) for number in group}
+    rank: dict[str, int] = {parts[number].target.name: len(parts[number].times) for number in group}
     open_axes = {
         name: [
             axis
@@ -216,7 +215,7 @@ def time_loop(
 
 
 def distance(edge: Need, parts: Sequence[Part], axis: dict[str, int], descending: bool) -> int | None:
-    """1 if the value read is certainly made in an earlier step, 0 if it may be made in this one, None if it may be a later one."""
+    """1 if what is read was certainly made in an earlier step, 0 if perhaps in this one, None if perhaps later."""
     consumer, producer = parts[edge.consumer], parts[edge.producer]
     if edge.access is None:
         return 0
@@ -236,7 +235,7 @@ def loop_over(
     descending: bool,
     fixed: tuple[sp.Symbol, ...],
 ) -> TimeLoop:
-    """The loop, with the index of every part in it renamed to one; parts that do not run at every step say so in a condition."""
+    """The loop, the index of every part in it renamed to one; parts that do not run at every step get a condition."""
     own = [parts[number].times[axis[parts[number].target.name]] for number in group]
     index = max(own, key=lambda item: sum(other.index == item.index for other in own)).index
     lower = widest([item.lower for item in own], sp.Min)

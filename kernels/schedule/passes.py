@@ -170,7 +170,11 @@ PASSES = (
     Pass("order", "Values are made before they are read; what needs itself is a loop over time.", put_in_order),
     Pass("lower", "Parts are products of matrices where arrays allow it, and plain loops elsewhere.", lower),
     Pass("fuse", "Neighbouring loops over one range are one loop where no value is read too early.", on_plan(fused)),
-    Pass("in place", "An array made from another, entry by entry and for the last time, stands in its place.", on_plan(in_place)),
+    Pass(
+        "in place",
+        "An array made from another, entry by entry and for the last time, stands in its place.",
+        on_plan(in_place),
+    ),
     Pass("without time", "An array made and read within each step has room for one step.", on_plan(without_time)),
     Pass("average", "Gradients of which each sequence has its own are those of the mean loss.", average),
 )

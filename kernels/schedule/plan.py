@@ -20,7 +20,7 @@ Conditions = tuple[Condition, ...]
 
 @dataclass(frozen=True)
 class Array:
-    """An array of the program: superscripts over ``slots``, then the batch where ``batched``, then the axes of one value.
+    """An array of the program: superscripts over ``slots``, the batch where ``batched``, then the axes of one value.
 
     ``mean`` says that it is the mean over the batch of what its equations say: the adjoint of an array without one.
     """
@@ -38,8 +38,8 @@ class Part:
 
     The target's superscripts are the indices of ``times``, its subscripts those of ``entries``, or in odd equations any
     integers in them. ``body`` is scalar, or a Call of a whole array, which makes all entries at once. ``number`` is the
-    equation's, from 1. ``unless`` is the key of the start which, where the caller gives it, stands instead of body. After
-    a part that says ``average`` the target is divided by the number of sequences in the batch.
+    equation's, from 1. ``unless`` is the key of the start which, where the caller gives it, stands instead of body.
+    After a part that says ``average`` the target is divided by the number of sequences in the batch.
     """
 
     number: int
@@ -92,7 +92,7 @@ Place = Integer | tuple[Integer, Integer] | None
 class View:
     """A part of an array as a matrix or vector.
 
-    ``places`` has one entry for each axis of the storage. Of the axes that are left, the first ``rows`` number the rows.
+    ``places`` has an entry for each axis of the storage. Of the axes that are left, the first ``rows`` number the rows.
     """
 
     name: str
@@ -194,7 +194,8 @@ Statement = For | If | Set | Average | Pack | Multiply | Outer | Whole
 class Plan:
     """A function to be printed: its arrays and what it does.
 
-    ``panels`` gives inner size and columns of each packed matrix; ``shared`` says whose room an array without its own has.
+    ``panels`` gives inner size and columns of each packed matrix; ``shared`` says whose room an array without its
+    own has.
     """
 
     arrays: dict[str, Array]

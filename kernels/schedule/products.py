@@ -68,7 +68,7 @@ class Matrices:
         return not moves and matrix.name not in self.making
 
     def pack(self, number: int, matrix: View, inner: Integer, columns: Integer) -> list[Statement]:
-        """Packs ``matrix`` once, before all that uses it, if it is complete by then; else says how to pack it here."""
+        """Packs ``matrix`` once before all that uses it, if it is complete by then; else says how to pack it here."""
         packing: list[Statement] = [] if matrix in self.packed else self.before
         if matrix not in self.packed:
             stem = f"{matrix.name}_{'transposed_' if matrix.transposed else ''}panels"
@@ -89,7 +89,7 @@ def _ends(place: Place) -> tuple[Integer, ...]:
 
 @dataclass(frozen=True)
 class Attempt:
-    """A part seen as a product: indices ``free`` and ``summed`` in it, and those of the ``loops`` and of the adding ``steps`` around it."""
+    """A part seen as a product with the indices ``free`` and ``summed``, in ``loops`` and in ``steps`` that add up."""
 
     free: list[Range]
     summed: list[Range]
@@ -133,10 +133,8 @@ def with_one_more_loop(attempt: Attempt, times: set[sp.Symbol]) -> Attempt | Non
     return None
 
 
-def one_product(
-    part: Part, attempt: Attempt, matrices: Matrices, adding: bool, looped: bool
-) -> list[Statement] | None:
-    """One product of matrices for the indices ``free`` and ``summed``, all others being fixed; None if there is none."""
+def one_product(part: Part, attempt: Attempt, matrices: Matrices, adding: bool, looped: bool) -> list[Statement] | None:
+    """One product of matrices for the indices ``free`` and ``summed``, all others fixed; None if there is none."""
     free, summed = attempt.free, attempt.summed
     own = {item.index for item in (*free, *summed)}
     if not free or not summed or any(indices(item.lower, item.upper) & own for item in (*free, *summed)):
@@ -166,12 +164,15 @@ def one_product(
 
 
 def view(access: Expression, first: list[Range], second: list[Range], matrices: Matrices) -> View | None:
-    """``access`` as a matrix, ``first`` numbering rows and ``second`` columns; None where its storage forbids it."""
+    """``access`` as a matrix, ``first`` numbering rows, ``second`` columns; None where it does not lie so."""
     assert isinstance(access, Access)
     array = matrices.arrays[access.name]
     wanted = {item.index: item for item in (*first, *second)}
     axes = [
-        *((integer(step - slot.lower), extent(slot)) for step, slot in zip(access.superscripts, array.slots, strict=True)),
+        *(
+            (integer(step - slot.lower), extent(slot))
+            for step, slot in zip(access.superscripts, array.slots, strict=True)
+        ),
         *([(BATCH, BATCH_SIZE)] if array.batched else []),
         *zip(access.subscripts, array.shape, strict=True),
     ]
@@ -208,7 +209,7 @@ def length(ranges: Sequence[Range]) -> Integer:
 
 def nested(loops: Sequence[Range], body: Sequence[Statement]) -> list[Statement]:
     """``body`` inside the loops, the first outermost."""
-    inner = list(body)
+    inner: list[Statement] = list(body)
     for item in reversed(loops):
         inner = [For(item.index, item.lower, item.upper, tuple(inner))]
     return inner

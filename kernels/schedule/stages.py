@@ -9,7 +9,7 @@ from fractions import Fraction
 import sympy as sp
 
 from derive.language import expression as ast
-from derive.language.expression import Access, Condition, Expression
+from derive.language.expression import Access, Expression
 from derive.language.system import Declaration, Equation, Program, Range, Shape, Start
 from kernels.schedule import bounds
 from kernels.schedule.entries import Names, Writer
@@ -30,6 +30,7 @@ from kernels.schedule.targets import Target, boxed, normal
 
 WHOLE_ARRAY_CALLS = frozenset({"softmax", "logsumexp"})
 """Functions computed on whole arrays because written out in entries they overflow; the others are written out."""
+
 
 @dataclass
 class _Cutter:

@@ -1,4 +1,4 @@
-"""Less room: arrays that live for one step lose their time axis; one made from another entry by entry takes its place."""
+"""Less room: arrays that live for one step lose their time axis; one made from another by entries takes its place."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Use:
-    """An access or view of an array: in which statement, in which loops, in which block of statements and where there."""
+    """An access or view of an array: in which statement, in which loops, in which block and at which place there."""
 
     of: Access | View
     written: bool
@@ -139,7 +139,9 @@ def moved(plan: Plan, array: Array, host: Array) -> Plan:
         if old.name != array.name:
             return old
         count = len(array.slots)
-        return replace(old, name=host.name, places=(*map(at, old.places[:count], array.slots, host.slots), *old.places[count:]))
+        return replace(
+            old, name=host.name, places=(*map(at, old.places[:count], array.slots, host.slots), *old.places[count:])
+        )
 
     def access(old: Access) -> Access:
         return replace(old, name=host.name) if old.name == array.name else old
@@ -164,24 +166,19 @@ def without_time(plan: Plan, kept: Collection[str]) -> Plan:
     return plan
 
 
-def lives_one_step(axis: int, array: Array, found: list[Use]) -> bool:
+def lives_one_step(axis: int, array: Array, found: Sequence[Use]) -> bool:
     """True if all uses are at the current step of one loop."""
-    indices = {step_of(use.of, axis, array) for use in found}
-    if len(indices) != 1:
-        return False
-    (index,) = indices
-    loops = {id(loop) for use in found for loop in use.loops if loop.index == index}
-    return (
-        isinstance(index, sp.Symbol) and len(loops) == 1 and all(any(o.index == index for o in u.loops) for u in found)
-    )
+    steps = {step_of(use.of, axis, array) for use in found}
+    around = [{id(loop) for loop in use.loops if {loop.index} == steps} for use in found]
+    return len(steps) == 1 and all(around) and len(set[int]().union(*around)) == 1
 
 
-def step_of(of: Access | View, axis: int, array: Array) -> object:
+def step_of(of: Access | View, axis: int, array: Array) -> Integer | None:
     """The superscript at which an array is used, None where it is more than one."""
     if isinstance(of, Access):
         return of.superscripts[axis]
     place = of.places[axis]
-    return sp.expand(place + array.slots[axis].lower) if isinstance(place, sp.Expr) else None
+    return None if place is None or isinstance(place, tuple) else integer(place + array.slots[axis].lower)
 
 
 def dropped(plan: Plan, array: Array, axes: Collection[int]) -> Plan:

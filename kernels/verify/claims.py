@@ -1,7 +1,7 @@
 """Checking what a derivation says at each step: every claim against a witness that sees only the forward equations.
 
-A derivative by an array inside the system is a derivative by a probe added to its equation; a Jacobian from an earlier state is taken with
-that state given, cut from its past.
+A derivative by an array inside the system is a derivative by a probe added to its equation; a Jacobian from an earlier
+state is taken with that state given, cut from its past.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ import numpy as np
 import sympy as sp
 
 from derive.calculus.stages import free_indices
+from derive.calculus.symbols import symbols_in
 from derive.check_step import compare, relative_error
 from derive.derivation import Derivation
 from derive.evaluate import Scope, bindings, draw, gather, input_shape, integer, run, scope_at, scope_of
 from derive.evaluate import value as value_of
 from derive.evidence import Evidence
-from derive.language import expression as ast
 from derive.language.expression import Access, Expression, substitute_indices
 from derive.language.system import Declaration, Equation, Program, Range
 from derive.trace import Claim, Differential, Equal, StateDerivative, Step, TotalDerivative, VectorisedDerivative
 from kernels.verify import autodiff, complex_step
+from kernels.verify.probes import contracted, cut, input_of, place_of, with_probe
 from kernels.verify.report import trial_sizes
 
 TOLERANCE = 1e-10
@@ -61,7 +62,7 @@ class _Trial:
             name = equation.target.name
             if name == self.derivation.system.loss:
                 continue
-            program, probe = _with_probe(program, equation)
+            program, probe = with_probe(program, equation)
             probes[name] = probe
         zeros = {probe: np.zeros(input_shape(program, probe, self.sizes)) for probe in probes.values()}
         keys = [d.name for d in self.forward.declarations if d.role != "defined"] + [s.key for s in self.forward.starts]
@@ -72,14 +73,11 @@ class _Trial:
         return {**{key: found[key] for key in keys}, **{name: found[probe] for name, probe in probes.items()}}
 
     def evaluated(self, value: Expression, wrt: Access) -> Any:
-        """``value``, an expression over the gradient program, at all times (and entries) of ``wrt`` that are not fixed."""
+        """``value``, over the gradient program's arrays, at all times (and entries) of ``wrt`` that are not fixed."""
         program = self.derivation.program
         declaration = program.declaration(wrt.name)
         free = [r for r, s in zip(declaration.superscripts, wrt.superscripts, strict=True) if s == r.index]
-        entries = [
-            Range(s, sp.Integer(0), extent - 1)  # type: ignore[arg-type]
-            for s, extent in zip(wrt.subscripts, declaration.shape, strict=False)
-        ]
+        entries = _entry_ranges(wrt, declaration)
         target = Access("claimed", tuple(r.index for r in free), wrt.subscripts)
         declared = Declaration(target.name, "defined", declaration.shape, tuple(free))
         program = replace(
@@ -101,13 +99,9 @@ class _Trial:
         results = run(program, self.sizes, self.values, functions=self.functions)
         return scope_at(program, results, self.sizes, self.functions)
 
-    def at(self, access: Access) -> tuple[str, tuple[int, ...]]:
-        """The key among the results of an access with known times."""
-        return access.name, tuple(integer(position, self.sizes) for position in access.superscripts)
-
 
 def check_steps(derivation: Derivation, seed: int = 0) -> dict[str, tuple[Evidence, ...]]:
-    """For every step and every detail, by its id, the evidence: at small distinct sizes, and where time runs over one step only."""
+    """The evidence for every step and detail, by its id: at small distinct sizes, and where time has one step only."""
     forward = derivation.system.program
     functions = bindings(forward)
     chosen = trial_sizes(forward, seed)[:2]
@@ -142,6 +136,12 @@ def _check(claim: Claim, step: Step, trials: Sequence[_Trial], seed: int) -> lis
     return records
 
 
+def _entry_ranges(access: Access, declaration: Declaration) -> list[Range]:
+    """The ranges of the subscripts of an entry: none for a whole array."""
+    pairs = zip(access.subscripts, declaration.shape, strict=False)
+    return [Range(s, sp.Integer(0), extent - 1) for s, extent in pairs if isinstance(s, sp.Symbol)]
+
+
 def _badness(error: float) -> float:
     return float("inf") if np.isnan(error) else error
 
@@ -164,9 +164,7 @@ def _equal(claim: Equal, step: Step, trial: _Trial, seed: int) -> Evidence:
     if isinstance(access, Access):
         declaration = program.declaration(access.name)
         ranges += [r for r in declaration.superscripts if r.index in access.superscripts]
-        ranges += [
-            Range(s, sp.Integer(0), extent - 1) for s, extent in zip(access.subscripts, declaration.shape, strict=False)
-        ]  # type: ignore[arg-type]
+        ranges += _entry_ranges(access, declaration)
     else:
         ranges += list(dict.fromkeys(r for d in trial.forward.declarations for r in d.superscripts))[:1]
     used = free_indices(claim.left) | free_indices(claim.right)
@@ -201,13 +199,13 @@ def _state(claim: StateDerivative, trial: _Trial) -> Pairs:
 
 
 def _positions(of: Sequence[Access], trial: _Trial, before: Sequence[Access]) -> list[dict[sp.Symbol, Any]]:
-    """Choices for the time indices of a claim: those of ``of`` over its range, others from before the first step to the last."""
+    """Choices of the time indices of a claim: those of ``of`` over its range, others from before the first step on."""
     span = trial.forward.declaration(of[0].name).superscripts[0]
     low, high = integer(span.lower, trial.sizes), integer(span.upper, trial.sizes)
-    inside = {s for a in of for p in a.superscripts for s in sp.sympify(p).free_symbols if s.name not in trial.sizes}
-    outside = {
-        s for a in before for p in a.superscripts for s in sp.sympify(p).free_symbols if s.name not in trial.sizes
-    }
+    inside, outside = (
+        {s for access in accesses for s in symbols_in(*access.superscripts) if s.name not in trial.sizes}
+        for accesses in (of, before)
+    )
     choices: list[dict[sp.Symbol, Any]] = [{}]
     for symbol in sorted(inside | outside, key=str):
         places = range(low if symbol in inside else low - 1, high + 1)
@@ -223,11 +221,12 @@ def _moved(access: Access, numbers: Mapping[sp.Symbol, Any]) -> Access:
 
 def _jacobian_pair(trial: _Trial, of: Sequence[Access], wrt: Sequence[Access], value: Expression) -> tuple[Any, Any]:
     """cᵀ · value and cᵀ · Jacobian for a random c."""
-    at = {name: integer(access.superscripts[0], trial.sizes) for name, access in ((a.name, a) for a in reversed(wrt))}
-    program, given, keys = _cut(trial, at, wrt)
+    newest = {access.name: integer(access.superscripts[0], trial.sizes) for access in reversed(wrt)}
+    program, given = cut(trial.forward, newest, trial.results, trial.sizes)
+    keys = [input_of(access, program, trial.sizes) for access in wrt]
     rng = np.random.default_rng(trial.seed)
-    cotangents = [rng.normal(size=np.shape(trial.results[trial.at(access)])) for access in of]
-    program, loss, seeds = _contracted(program, of, cotangents)
+    cotangents = [rng.normal(size=np.shape(trial.results[place_of(access, trial.sizes)])) for access in of]
+    program, loss, seeds = contracted(program, of, cotangents)
     found = autodiff.gradients(
         program,
         loss,
@@ -240,68 +239,6 @@ def _jacobian_pair(trial: _Trial, of: Sequence[Access], wrt: Sequence[Access], v
     cotangent = np.concatenate([np.ravel(c) for c in cotangents])
     matrix = trial.matrix(value, cotangent.size, wanted.size)
     return cotangent @ matrix, wanted
-
-
-def _cut(
-    trial: _Trial, at: Mapping[str, int], wrt: Sequence[Access]
-) -> tuple[Program, dict[str, Any], list[tuple[str, int | None]]]:
-    """The program in which states up to the given times are inputs, their values, and where each ``wrt`` is found among the inputs."""
-    program = trial.forward
-    given: dict[str, Any] = {}
-    for name, last in at.items():
-        equation = next(e for e in program.equations if e.target.name == name)
-        (span,) = equation.ranges[:1]
-        past = f"past_{name}"
-        declaration = program.declaration(name)
-        low, high = integer(span.lower, trial.sizes), integer(span.upper, trial.sizes)
-        time = span.index
-        after = ast.Guard((ast.Within(time, sp.Integer(last + 1), span.upper),), equation.value)
-        before = ast.Guard((ast.Within(time, span.lower, sp.Integer(last)),), Access(past, (time,)))
-        equations = tuple(replace(e, value=ast.Add((after, before))) if e is equation else e for e in program.equations)
-        program = replace(
-            program,
-            declarations=(*program.declarations, Declaration(past, "given", declaration.shape, (span,))),
-            equations=equations,
-        )
-        given[past] = np.stack([trial.results[name, (t,)] for t in range(low, high + 1)])
-    starts = {(s.access.name, trial.at(s.access)[1]): s.key for s in program.starts}
-    keys: list[tuple[str, int | None]] = []
-    for access in wrt:
-        name, position = trial.at(access)
-        low = integer(program.declaration(name).superscripts[0].lower, trial.sizes)
-        keys.append(
-            (starts[name, position], None) if (name, position) in starts else (f"past_{name}", position[0] - low)
-        )
-    return program, given, keys
-
-
-def _contracted(
-    program: Program, of: Sequence[Access], cotangents: Sequence[Any]
-) -> tuple[Program, str, dict[str, Any]]:
-    """The program with the scalar Σ ⟨c, of⟩ in it."""
-    seeds, declarations, terms = {}, [], []
-    for number, (access, cotangent) in enumerate(zip(of, cotangents, strict=True)):
-        name = f"cotangent{number}"
-        declarations.append(Declaration(name, "given", program.declaration(access.name).shape))
-        terms.append(ast.Inner(Access(name), access))
-        seeds[name] = cotangent
-    loss = "contracted_state"
-    total: Expression = terms[0] if len(terms) == 1 else ast.Add(tuple(terms))
-    program = replace(
-        program,
-        declarations=(*program.declarations, *declarations, Declaration(loss, "defined", ())),
-        equations=(*program.equations, Equation(Access(loss), total)),
-    )
-    return program, loss, seeds
-
-
-def _with_probe(program: Program, equation: Equation) -> tuple[Program, str]:
-    name = f"probe_{equation.target.name}"
-    declaration = replace(program.declaration(equation.target.name), name=name, role="given", zero_outside=False)
-    probe = Access(name, equation.target.superscripts, equation.target.subscripts)
-    moved = replace(equation, value=ast.Add((equation.value, probe)))
-    equations = tuple(moved if e is equation else e for e in program.equations)
-    return replace(program, declarations=(*program.declarations, declaration), equations=equations), name
 
 
 def _differential(claim: Differential, trial: _Trial) -> Pairs:
@@ -319,7 +256,7 @@ def _differential(claim: Differential, trial: _Trial) -> Pairs:
     scope = scope_of({**trial.results, **changes}, shapes, trial.sizes, trial.functions)
     pairs: Pairs = []
     for numbers in _positions([*claim.of], trial, before=()):
-        at = [trial.at(_moved(access, numbers)) for access in claim.of]
+        at = [place_of(_moved(access, numbers), trial.sizes) for access in claim.of]
         wanted = np.concatenate([np.ravel(changes[f"d_{name}", place]) for name, place in at])
         pairs.append((np.ravel(value_of(substitute_indices(claim.value, dict(numbers)), scope)), wanted))
     return pairs
@@ -327,8 +264,8 @@ def _differential(claim: Differential, trial: _Trial) -> Pairs:
 
 def _vectorised(claim: VectorisedDerivative, trial: _Trial) -> Pairs:
     rng = np.random.default_rng(trial.seed)
-    cotangent = rng.normal(size=np.shape(trial.results[trial.at(claim.of)]))
-    program, loss, seeds = _contracted(trial.forward, [claim.of], [cotangent])
+    cotangent = rng.normal(size=np.shape(trial.results[place_of(claim.of, trial.sizes)]))
+    program, loss, seeds = contracted(trial.forward, [claim.of], [cotangent])
     found = autodiff.gradients(
         program, loss, trial.sizes, {**trial.values, **seeds}, [claim.parameter], trial.functions
     )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import nbformat
 import numpy as np
@@ -13,6 +16,7 @@ import kernels
 from derive.catalogue import load, names
 from derive.derivation import gradient
 from derive.evaluate import draw, gather, run
+from derive.handout.blocks import Document, Edition
 from derive.handout.editions import edition
 from derive.handout.writers import WRITERS, write
 from derive.language.parser import parse
@@ -20,20 +24,15 @@ from derive.language.printer import source
 from derive.lesson import handout, worked_example
 from derive.trace import Step
 from kernels.verify import check_steps, trial_sizes, verify
+from tests.random_systems import inputs_of
 
 CATALOGUE = names()
+EDITIONS: tuple[Edition, ...] = ("student", "teacher")
 TOLERANCES = {"float64": 1e-10, "float32": 2e-4}
 
 
 def everything(steps: tuple[Step, ...]) -> list[Step]:
     return [inner for step in steps for inner in (step, *step.details)]
-
-
-def split(derivation, values):  # type: ignore[no-untyped-def]
-    """The values of a draw as the kernel's two dictionaries."""
-    learnt = {d.name for d in derivation.forward.declarations if d.role == "learn"}
-    parameters = {key: value for key, value in values.items() if key in learnt}
-    return parameters, {key: value for key, value in values.items() if key not in learnt}
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
@@ -91,16 +90,17 @@ def test_the_kernel_computes_what_the_evaluator_does(name: str, dtype: str) -> N
         extents, values = draw(derivation.forward, seed, sizes)
         results = run(derivation.program, extents, values)
         cast = {key: np.asarray(value, dtype=dtype) for key, value in values.items()}
-        parameters, inputs = split(derivation, cast)
+        parameters, inputs = inputs_of(derivation, cast)
         found = kernel.gradients(parameters, inputs, wrt=list(derivation))
         loss, learnt = kernel(parameters, inputs)
-        assert loss == pytest.approx(float(results[derivation.system.loss, ()]), rel=TOLERANCES[dtype], abs=TOLERANCES[dtype])
+        tolerance = TOLERANCES[dtype]
+        assert loss == pytest.approx(float(results[derivation.system.loss, ()]), rel=tolerance, abs=tolerance)
         for key, access in derivation.gradients.items():
             wanted = gather(derivation.program, results, access, extents)
             assert found[key].dtype == dtype
-            np.testing.assert_allclose(found[key], wanted, rtol=TOLERANCES[dtype], atol=TOLERANCES[dtype])
+            np.testing.assert_allclose(found[key], wanted, rtol=tolerance, atol=tolerance)
             if key in learnt:
-                np.testing.assert_allclose(learnt[key], wanted, rtol=TOLERANCES[dtype], atol=TOLERANCES[dtype])
+                np.testing.assert_allclose(learnt[key], wanted, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
@@ -109,22 +109,26 @@ def test_a_batch_is_the_mean_of_its_sequences(name: str) -> None:
     kernel = kernels.compile(derivation)
     sizes, first = draw(derivation.forward, 1)
     others = [draw(derivation.forward, seed, sizes)[1] for seed in (2, 3)]
-    parameters, _ = split(derivation, first)
-    members = [split(derivation, values)[1] for values in (first, *others)]
+    parameters, _ = inputs_of(derivation, first)
+    members = [inputs_of(derivation, values)[1] for values in (first, *others)]
     batch = {key: np.stack([member[key] for member in members]) for key in members[0]}
     together = kernel(parameters, batch)
     apart = [kernel(parameters, member) for member in members]
     assert together[0] == pytest.approx(np.mean([loss for loss, _ in apart]), rel=1e-12)
     for key in together[1]:
-        np.testing.assert_allclose(together[1][key], np.mean([g[key] for _, g in apart], axis=0), rtol=1e-10, atol=1e-12)
+        mean = np.mean([gradients[key] for _, gradients in apart], axis=0)
+        np.testing.assert_allclose(together[1][key], mean, rtol=1e-10, atol=1e-12)
+
+
+Documents = Callable[[str], Document]
 
 
 @pytest.fixture(scope="module")
-def documents():  # type: ignore[no-untyped-def]
+def documents() -> Documents:
     """The handout of each entry, made once."""
-    made = {}
+    made: dict[str, Document] = {}
 
-    def of(name: str):  # type: ignore[no-untyped-def]
+    def of(name: str) -> Document:
         if name not in made:
             derivation = gradient(load(name))
             made[name] = handout(
@@ -141,8 +145,10 @@ def documents():  # type: ignore[no-untyped-def]
 
 @pytest.mark.parametrize("suffix", WRITERS)
 @pytest.mark.parametrize("name", CATALOGUE)
-def test_a_handout_is_written_in_every_format_with_the_same_bytes_each_time(documents, name, suffix, tmp_path) -> None:  # type: ignore[no-untyped-def]
-    for which in ("student", "teacher"):
+def test_a_handout_is_written_in_every_format_with_the_same_bytes_each_time(
+    documents: Documents, name: str, suffix: str, tmp_path: Path
+) -> None:
+    for which in EDITIONS:
         document = edition(documents(name), which)
         first = write(document, tmp_path / f"first.{suffix}").read_bytes()
         again = write(document, tmp_path / f"again.{suffix}").read_bytes()
@@ -151,8 +157,10 @@ def test_a_handout_is_written_in_every_format_with_the_same_bytes_each_time(docu
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
-def test_the_latex_compiles_without_errors_or_overfull_boxes(documents, name, tmp_path, needs_tex) -> None:  # type: ignore[no-untyped-def]
-    for which in ("student", "teacher"):
+def test_the_latex_compiles_without_errors_or_overfull_boxes(
+    documents: Documents, name: str, tmp_path: Path, needs_tex: str
+) -> None:
+    for which in EDITIONS:
         path = write(edition(documents(name), which), tmp_path / f"{which}.tex")
         done = subprocess.run(
             [needs_tex, "-interaction=nonstopmode", "-halt-on-error", path.name],
@@ -164,12 +172,14 @@ def test_the_latex_compiles_without_errors_or_overfull_boxes(documents, name, tm
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
-def test_the_notebook_is_valid_and_its_code_runs(documents, name, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_the_notebook_is_valid_and_its_code_runs(documents: Documents, name: str, tmp_path: Path) -> None:
     path = write(documents(name), tmp_path / "notebook.ipynb")
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
-    scope: dict[str, object] = {}
     code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     assert code
-    for cell in code:
-        exec(compile(cell, "cell", "exec"), scope)  # the notebook is ours: its cells are what a reader would run
+    program = tmp_path / "cells.py"
+    program.write_text("\n\n".join(code), encoding="utf-8")
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("loss")

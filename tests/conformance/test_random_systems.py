@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 
 import derive
 import kernels
-from derive.derivation import Derivation
 from derive.evaluate import draw, gather, run
 from derive.language.parser import parse
 from derive.language.printer import source
 from kernels.verify import WITNESSES, check_steps
-from tests.random_systems import random_system
+from tests.random_systems import inputs_of, random_system
 
 SEEDS = range(200)
 COMPILED = range(1000, 1006)
 TOLD = range(2000, 2012)
-
-
-def inputs_of(derivation: Derivation, values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    learnt = {d.name for d in derivation.forward.declarations if d.role == "learn"}
-    return (
-        {key: value for key, value in values.items() if key in learnt},
-        {key: value for key, value in values.items() if key not in learnt},
-    )
 
 
 def assert_all_agree(seed: int, *, jit: bool) -> None:
@@ -43,8 +32,8 @@ def assert_all_agree(seed: int, *, jit: bool) -> None:
     for key, access in derivation.gradients.items():
         scale = max(1.0, float(np.max(np.abs(truth[key]), initial=0.0)))
         evaluated = gather(derivation.program, results, access, sizes)
-        np.testing.assert_allclose(evaluated / scale, truth[key] / scale, rtol=0, atol=1e-10, err_msg=f"{key}\n{drawn.text}")
-        np.testing.assert_allclose(compiled[key] / scale, truth[key] / scale, rtol=0, atol=1e-10, err_msg=f"{key}\n{drawn.text}")
+        for found in (evaluated, compiled[key]):
+            np.testing.assert_allclose(found / scale, truth[key] / scale, rtol=0, atol=1e-10, err_msg=drawn.text)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

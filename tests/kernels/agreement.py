@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import sympy as sp
 
 import derive
 from derive import evaluate
 from derive.derivation import Derivation
 from kernels.inputs import expected
 from kernels.kernel import Kernel
+from kernels.prepare import numbers
+from kernels.schedule.integers import symbols
 
 TOLERANCE = {"float64": 1e-10, "float32": 3e-4}
 
@@ -30,14 +31,12 @@ class Problem:
 
     def at(self, dtype: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Parameters and inputs in this precision, and sizes that no shape tells."""
-        shapes = {s.name for item in expected(self.derivation.program).values() for e in item.shape for s in e.free_symbols}
-        told = {name: value for name, value in self.sizes.items() if name not in shapes and name in self.untold}
+        table = expected(self.derivation.program).values()
+        told = {symbol.name for symbol in symbols(*(extent for item in table for extent in item.shape))}
+        untold = {size.name for size in self.derivation.program.sizes} - told
         parameters = {key: array.astype(dtype) for key, array in self.parameters.items()}
-        return parameters, {**{key: array.astype(dtype) for key, array in self.inputs.items()}, **told}
-
-    @property
-    def untold(self) -> set[str]:
-        return {size.name for size in self.derivation.program.sizes}
+        inputs = {key: array.astype(dtype) for key, array in self.inputs.items()}
+        return parameters, {**inputs, **{name: self.sizes[name] for name in sorted(untold)}}
 
 
 def derivation(text: str) -> Derivation:
@@ -57,15 +56,17 @@ def problem(
     random = np.random.default_rng(seed)
     program = found.program
     sizes = sizes or {size.name: int(random.integers(1, 5)) for size in program.sizes}
-    values = {symbol: sp.Integer(sizes[symbol.name]) for symbol in program.sizes}
     table = expected(program)
 
     def draw(key: str, scale: float) -> np.ndarray:
-        shape = tuple(int(sp.sympify(extent).xreplace(values)) for extent in table[key].shape)
-        return np.asarray(scale * random.standard_normal(shape))
+        return np.asarray(scale * random.standard_normal(numbers(table[key].shape, sizes)))
 
     parameters = {key: draw(key, 0.7) for key, item in table.items() if item.role == "learn"}
-    wanted = [key for key, item in table.items() if item.role == "given" or (item.role == "start" and (starts or not item.optional))]
+    wanted = [
+        key
+        for key, item in table.items()
+        if item.role == "given" or (item.role == "start" and (starts or not item.optional))
+    ]
     sequences = [{key: draw(key, 1.0) for key in wanted} for _ in range(batch or 1)]
     losses, gradients = [], {key: [] for key in found.gradients}
     for sequence in sequences:

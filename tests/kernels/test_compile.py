@@ -1,4 +1,4 @@
-"""Kernels compute what the evaluator computes, from a cache that several processes share, on arrays that the caller owns."""
+"""Kernels compute what the evaluator computes, from a cache that processes share, into arrays that the caller owns."""
 
 from __future__ import annotations
 
@@ -6,14 +6,20 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import sympy as sp
 
 import derive
 import kernels
-from kernels import cache
+from derive.language.expression import Access, OrderedProduct, index
+from derive.language.system import Equation
+from kernels import cache, threads, variant
+from kernels.schedule import Work, planned
 from tests.kernels.agreement import assert_agrees, derivation, problem
 from tests.kernels.systems import ODD, text
 from tests.random_systems import random_system
@@ -97,16 +103,18 @@ def test_functions_left_open_are_bound_or_refused():
 
 
 def test_a_formula_for_readers_is_refused():
-    text = "title chain\nsizes n width, T steps\nlearn A in R^(n x n)\nloss = trace(product over t = T down to 1 of A)\n"
-    with pytest.raises((kernels.CannotCompile, derive.DefinitionError)):
-        kernels.compile(derivation(text), jit=False)
+    program = derive.gradient(derive.load("feedforward")).program
+    chain = OrderedProduct(index("k"), sp.Integer(1), sp.Integer(3), Access("yhat"), descending=False)
+    equations = (*program.equations, Equation(Access("loss"), chain))
+    with pytest.raises(kernels.CannotCompile, match=r"OrderedProduct .* no kernel"):
+        planned(Work(replace(program, equations=equations), (Access("loss"),), {}, averaged=False))
 
 
 # Values and starts ----------------------------------------------------------------------------------------------------
 
 
-def elman(**options: object) -> kernels.Kernel:
-    return kernels.compile(derive.gradient(derive.load("elman")), **options)  # type: ignore[arg-type]
+def elman(**options: Any) -> kernels.Kernel:
+    return kernels.compile(derive.gradient(derive.load("elman")), **options)
 
 
 def test_forward_values_have_the_batch_first_and_the_declared_steps_after_it():
@@ -158,24 +166,45 @@ def test_results_belong_to_the_caller():
 def test_two_threads_may_call_one_kernel():
     tried = problem(derive.gradient(derive.load("elman")), sizes={"T": 60, "d": 4, "n": 30}, batch=3)
     kernel, (parameters, inputs) = elman(), tried.at("float64")
+    _, alone = kernel(parameters, inputs)
     wrong: list[str] = []
 
     def work() -> None:
         for _ in range(200):
             _, gradients = kernel(parameters, inputs)
-            wrong.extend(key for key in gradients if not np.allclose(gradients[key], tried.gradients[key]))
+            wrong.extend(key for key in gradients if not np.array_equal(gradients[key], alone[key]))
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    workers = [threading.Thread(target=work) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
     assert not wrong
 
 
-def test_the_single_precision_kernel_computes_nothing_in_double_precision():
-    kernel = elman(dtype="float32")
-    function = kernel.question("gradients", *kernel.learnt).variant.function
+@pytest.mark.parametrize("batch", [2, 5])
+def test_a_batch_split_among_threads_has_the_same_answers(batch: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(threads, "ENOUGH", 0)
+    found = derive.gradient(derive.load("elman"))
+    tried = problem(found, sizes={"T": 4, "d": 2, "n": 3}, batch=batch)
+    split, (parameters, inputs) = elman(jit=False, threads=3), tried.at("float64")
+    assert_agrees(split, tried)
+    whole = elman(jit=False)
+    np.testing.assert_allclose(
+        split.forward(parameters, inputs, ["h"])["h"], whole.forward(parameters, inputs, ["h"])["h"]
+    )
+    inputs["h^0"] = inputs["h^0"][0]
+    for one, other in zip(
+        split.gradients(parameters, inputs, ["h^0", "x"])[1].values(),
+        whole.gradients(parameters, inputs, ["h^0", "x"])[1].values(),
+        strict=True,
+    ):
+        np.testing.assert_allclose(one, other)
+
+
+def test_the_single_precision_kernel_computes_nothing_in_double_precision(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(variant.NUMBA_OPTIONS, "cache", False)  # what comes from the cache cannot be inspected
+    function: Any = elman(dtype="float32").default.variant.function
     (code,) = function.inspect_llvm().values()
     arithmetic = [line for line in code.splitlines() if " double" in line and ("fmul" in line or "fadd" in line)]
     assert not arithmetic

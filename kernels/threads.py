@@ -1,0 +1,48 @@
+"""A batch split among threads: each computes some of the sequences, and the answers are put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from kernels.inputs import Array
+
+ENOUGH = 20_000_000  # multiply-adds; below, starting threads costs more than it saves
+
+Answer = tuple[float, dict[str, Array]]
+Inputs = Mapping[str, Any]
+
+
+@cache
+def pool(count: int) -> ThreadPoolExecutor:
+    """The threads of this process that compute kernels."""
+    return ThreadPoolExecutor(count, thread_name_prefix="kernel")
+
+
+def split(
+    answer: Callable[[Inputs], Answer], inputs: Inputs, batched: Collection[str], batch: int, count: int
+) -> list[tuple[float, Answer]]:
+    """The answers for ``count`` pieces of the batch, each with its share of the sequences."""
+    edges = [batch * piece // count for piece in range(count + 1)]
+    pieces = [slice(first, last) for first, last in pairwise(edges) if last > first]
+    taken = ({key: value[piece] if key in batched else value for key, value in inputs.items()} for piece in pieces)
+    answers = pool(count).map(answer, taken)
+    return [((piece.stop - piece.start) / batch, found) for piece, found in zip(pieces, answers, strict=True)]
+
+
+def joined(parts: Sequence[tuple[float, Answer]], separate: Collection[str], averaged: bool) -> Answer:
+    """One answer; results in ``separate`` have a row for each sequence. Gradients are those of the mean loss."""
+    loss = sum(share * answer[0] for share, answer in parts)
+    results: dict[str, Array] = {}
+    for key, first in parts[0][1][1].items():
+        arrays = [(answer[1][key] * first.dtype.type(share)) if averaged else answer[1][key] for share, answer in parts]
+        if key in separate:
+            results[key] = np.concatenate(arrays)
+        else:
+            results[key] = np.sum(arrays, axis=0) if averaged else first
+    return loss, results
