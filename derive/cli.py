@@ -164,7 +164,7 @@ def _all_gradients(kernel: Kernel, keys: Sequence[str]) -> Callable[[object, Map
 
     def gradients(_: object, values: Mapping[str, Any]) -> dict[str, Any]:
         learnt = {key: values[key] for key in kernel.learnt}
-        return kernel.gradients(learnt, {key: values[key] for key in values if key not in learnt}, keys)[1]
+        return kernel.gradients(learnt, {key: values[key] for key in values if key not in learnt}, keys)
 
     return gradients
 

@@ -80,6 +80,11 @@ class Kernel:
         return self.default.variant.source
 
     @property
+    def learnt(self) -> tuple[str, ...]:
+        """The keys of the parameters."""
+        return tuple(key for key, item in self.table.items() if item.role == "learn")
+
+    @property
     def path(self) -> Path:
         """The file that holds ``source``."""
         return self.default.variant.path
@@ -88,11 +93,13 @@ class Kernel:
         """The loss, and its gradient with respect to every learnt array."""
         return self.answer(self.default, parameters, inputs)
 
-    def gradients(self, parameters: Mapping[str, Any], inputs: Mapping[str, Any], wrt: Sequence[str]) -> Answer:
-        """The loss, and its gradients with respect to any learnt or given arrays and starts (``"h^0"`` or ``"h0"``)."""
+    def gradients(
+        self, parameters: Mapping[str, Any], inputs: Mapping[str, Any], wrt: Sequence[str]
+    ) -> dict[str, Array]:
+        """Gradients with respect to any learnt or given arrays and starts (``"h^0"`` or ``"h0"``), by key."""
         keys = tuple(spelled(key, self.table) for key in wrt)
-        loss, gradients = self.answer(self.question("gradients", *keys), parameters, inputs)
-        return loss, {asked: gradients[key] for asked, key in zip(wrt, keys, strict=True)}
+        gradients = self.answer(self.question("gradients", *keys), parameters, inputs)[1]
+        return {asked: gradients[key] for asked, key in zip(wrt, keys, strict=True)}
 
     def loss(self, parameters: Mapping[str, Any], inputs: Mapping[str, Any]) -> float:
         """The loss alone."""

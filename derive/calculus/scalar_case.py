@@ -54,6 +54,6 @@ _RULES: dict[type, Callable[..., Expression]] = {
     ast.Hadamard: lambda node: ast.Product(node.factors),
     ast.Inner: lambda node: ast.Product((node.left, node.right)),
     ast.Kronecker: lambda node: ast.Product((node.left, node.right)),
-    ast.Call: lambda node: node.arguments[0] if node.function in ("sum", "trace") else node,
+    ast.Call: lambda node: ast.ONE if node.function == "softmax" else node.arguments[0],
 }
-"""What each node is when its parts are numbers."""
+"""What each node is when its parts are numbers; the sum, the trace and the logsumexp of one number are that number."""

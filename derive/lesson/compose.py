@@ -63,8 +63,8 @@ def handout(
     blocks += _worked(derivation, example)
     blocks += _kernel(derivation, kernel_source, example)
     blocks += _evidence(derivation, step_evidence, report)
-    blocks.append(Heading("Exercises", id="exercises"))
-    blocks.append(exercises(derivation, example))
+    asked = exercises(derivation, example)
+    blocks += [Heading("Exercises", id="exercises"), asked] if asked.exercises else []
     return Document(
         title=f"{derivation.system.title}",
         blocks=tuple(blocks),
