@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,12 @@ class Variant:
     panels: tuple[tuple[Integer, Integer], ...]
     outputs: tuple[Argument, ...]
     plan: Plan
-    function: Callable[..., Any]
+    make: Callable[[], Callable[..., Any]]
+
+    @cached_property
+    def function(self) -> Callable[..., Any]:
+        """The function itself; reading and printing a kernel does not compile it, the first call does."""
+        return self.make()
 
 
 @dataclass(frozen=True)
@@ -83,10 +89,8 @@ def variant(work: Work, wording: Wording, stem: str, dtype: str, jit: bool) -> V
     function = emit.Function("kernel", wording.sentence, arguments, lines, f"mean({names[loss]})")
     text = emit.source(function, wording.header(emit.equation_numbers(plan.statements)), dtype)
     path = cache.stored(text, stem)
-    made = cache.loaded(path).kernel
-    if jit:
-        ranks = [len(extents(plan.arrays[name])) if name in plan.arrays else 3 for name in arrays]
-        made = compiled(made, dtype, len(integers), ranks)
+    ranks = [len(extents(plan.arrays[name])) if name in plan.arrays else 3 for name in arrays]
+    make = partial(compiled if jit else plain, path, dtype, len(integers), ranks)
     storage = {name: Argument(name, extents(array)) for name, array in plan.arrays.items()}
     return Variant(
         path,
@@ -98,14 +102,19 @@ def variant(work: Work, wording: Wording, stem: str, dtype: str, jit: bool) -> V
         tuple(plan.panels.values()),
         tuple(storage[name] for name in outputs),
         plan,
-        made,
+        make,
     )
 
 
-def compiled(function: Callable[..., Any], dtype: str, integers: int, ranks: Sequence[int]) -> Callable[..., Any]:
-    """``function`` compiled for so many whole numbers and then contiguous arrays of ``dtype`` with these ranks."""
+def plain(path: Path, dtype: str, integers: int, ranks: Sequence[int]) -> Callable[..., Any]:
+    """The function of a source file as Python runs it."""
+    return cache.loaded(path).kernel
+
+
+def compiled(path: Path, dtype: str, integers: int, ranks: Sequence[int]) -> Callable[..., Any]:
+    """The function of a source file, compiled for so many integers and then contiguous arrays with these ranks."""
     import numba
 
     real = numba.float32 if dtype == "float32" else numba.float64
     arrays = [numba.types.Array(real, rank, "C") for rank in ranks]
-    return numba.njit(real(*[numba.int64] * integers, *arrays), **NUMBA_OPTIONS)(function)
+    return numba.njit(real(*[numba.int64] * integers, *arrays), **NUMBA_OPTIONS)(cache.loaded(path).kernel)

@@ -10,15 +10,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import sympy as sp
 
 from derive.calculus.index_notation import Bound, divides, dummy, within
 from derive.calculus.symbols import arguments, coefficient_of, limits_of, replaced
 from derive.language.expression import Condition, Divides, Integer, Within
-
-exact_quotient = sp.Function("exact_quotient")
-"""exact_quotient(a, b) is a / b, which a Divides condition beside it makes an integer."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +120,7 @@ def _solutions(term: Term) -> Iterable[tuple[tuple[int, int], sp.Expr, Bound, In
             yield (0, number), delta, bound, sp.expand(-rest * coefficient), ()
         elif coefficient.is_positive or coefficient.is_negative:
             divisor, value = (coefficient, -rest) if coefficient.is_positive else (-coefficient, rest)
-            yield (1, number), delta, bound, exact_quotient(value, divisor), (Divides(divisor, value),)
+            yield (1, number), delta, bound, sp.expand(value / divisor), (Divides(divisor, value),)
 
 
 def _deltas_as_conditions(term: Term, pinned: tuple[sp.Symbol, ...]) -> Term:
@@ -153,8 +151,14 @@ def _pinned(delta: sp.Expr, pinned: tuple[sp.Symbol, ...]) -> Within | None:
 
 
 def _difference(delta: sp.Expr) -> sp.Expr:
+    """What is zero where the delta is 1, without denominators."""
     first, second = arguments(delta)
-    return sp.expand(first - second)
+    return sp.expand((first - second) * _denominator(first - second))
+
+
+def _denominator(value: sp.Expr) -> sp.Expr:
+    """The common denominator, a positive integer or size; 1 but for quotients that a Divides condition makes exact."""
+    return cast(sp.Expr, sp.fraction(sp.together(value))[1])
 
 
 def tighten(term: Term, free: Mapping[sp.Symbol, Bound]) -> Term | None:
@@ -164,12 +168,14 @@ def tighten(term: Term, free: Mapping[sp.Symbol, Bound]) -> Term | None:
     """
     ranges = {**free, **{bound.index: bound for bound in term.bounds}}
     kept: list[Condition] = []
-    for condition in term.conditions:
-        if isinstance(condition, Divides):
-            kept += [condition] if condition.divisor != 1 else []
+    for given in term.conditions:
+        if isinstance(given, Divides):
+            kept += [given] if given.divisor != 1 else []
             continue
-        if condition.lower == -sp.oo and condition.upper == sp.oo:
+        if given.lower == -sp.oo and given.upper == sp.oo:
             continue
+        scale = _denominator(given.value)
+        condition = Within(*(sp.expand(part * scale) for part in (given.value, given.lower, given.upper)))
         slacks = (sp.expand(condition.value - condition.lower), sp.expand(condition.upper - condition.value))
         if any(_extreme(slack, ranges, lowest=False).is_negative for slack in slacks):
             return None

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import sympy as sp
 
-from derive.calculus.contract import Term, exact_quotient, expanded
+from derive.calculus.contract import Term, expanded
 from derive.calculus.entries import Entry, entries, entry_of, is_exponential, softmax_entry
 from derive.calculus.factor_order import by_subscripts, slopes_first
 from derive.calculus.network import NotAMatrix
@@ -41,7 +41,7 @@ class Elementwise:
                 return self._indexed(entry_of(value, self.scope))
             case sp.Rational():
                 return ast.Number(Fraction(int(value.p), int(value.q)))
-            case _ if not value.has(sp.Indexed, sp.KroneckerDelta, exact_quotient):
+            case _ if not value.has(sp.Indexed, sp.KroneckerDelta):
                 return ast.SizeValue(value)
             case sp.Add():
                 return ast.Add(tuple(self.expression(term) for term in self._in_author_order(arguments(value))))

@@ -105,4 +105,6 @@ def written_out(slope: sp.Expr, argument: Expression, value: Expression, scope: 
                 raise TypeError(f"the tables hold {formula}, which has no form in the language")
 
     result = convert(slope)
-    return ast.Filled(int(result.value.numerator), shape) if isinstance(result, ast.Number) and shape else result
+    if not shape or not slope.is_number:
+        return result
+    return ast.Filled(int(slope), shape) if slope in (0, 1) else ast.Product((result, ast.Filled(1, shape)))

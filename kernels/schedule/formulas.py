@@ -120,9 +120,17 @@ def free_indices(value: Expression) -> set[sp.Symbol]:
 
 
 def superscript_indices(value: Expression) -> set[sp.Symbol]:
-    """The indices that stand in a superscript somewhere in ``value``."""
-    accesses = (node for node in ast.walk(value) if isinstance(node, Access))
-    return set[sp.Symbol]().union(*(indices(*node.superscripts) for node in accesses))
+    """The indices that stand in a superscript, or in an end of a sum, somewhere in ``value``."""
+    found: set[sp.Symbol] = set()
+    for node in ast.walk(value):
+        match node:
+            case Access(superscripts=superscripts):
+                found |= indices(*superscripts)
+            case ast.Sum(lower=lower, upper=upper):
+                found |= indices(lower, upper)
+            case _:
+                pass
+    return found
 
 
 def canonical(value: Expression, order: Sequence[sp.Symbol]) -> Expression:

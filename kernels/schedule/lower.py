@@ -62,7 +62,9 @@ class _Lowering:
             while waiting and isinstance(following := waiting[0], Part) and continues(following, node):
                 formula.append(following)
                 waiting.pop(0)
-            statements += self.formula(formula, steps)
+            when = bounds.needed(node.when, steps)
+            if when is not None:
+                statements += tested(when, self.formula(formula, steps))
         return statements
 
     def formula(self, parts: Sequence[Part], steps: Ranges) -> list[Statement]:

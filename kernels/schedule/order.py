@@ -235,7 +235,7 @@ def loop_over(
     descending: bool,
     fixed: tuple[sp.Symbol, ...],
 ) -> TimeLoop:
-    """The loop, the index of every part in it renamed to one; parts that do not run at every step get a condition."""
+    """The loop, the index of every part in it renamed to one; parts that do not run at every step say when."""
     own = [parts[number].times[axis[parts[number].target.name]] for number in group]
     index = max(own, key=lambda item: sum(other.index == item.index for other in own)).index
     lower = widest([item.lower for item in own], sp.Min)
@@ -257,17 +257,18 @@ def widest(ends: list[Integer], choose: type[sp.Min] | type[sp.Max]) -> Integer:
 def stepped(part: Part, item: Range, loop: Range) -> Part:
     """``part`` at one step of ``loop`` instead of over its own range ``item``."""
     change = {item.index: loop.index}
-    conditions = replaced_conditions(part.conditions, change)
+    when = replaced_conditions(part.when, change)
     if (item.lower, item.upper) != (loop.lower, loop.upper):
-        conditions = (ast.Within(loop.index, item.lower, item.upper), *conditions)
+        when = (*when, ast.Within(loop.index, item.lower, item.upper))
     return replace(
         part,
         target=replaced_access(part.target, change),
         times=tuple(replace(entry, index=loop.index) if entry == item else entry for entry in part.times),
         entries=tuple(replaced_range(entry, change) for entry in part.entries),
         sums=tuple(replaced_range(entry, change) for entry in part.sums),
-        conditions=conditions,
+        conditions=replaced_conditions(part.conditions, change),
         body=replaced_in(part.body, change),
+        when=when,
     )
 
 

@@ -54,7 +54,7 @@ def place(work: Work) -> Work:
     others = [equation for equation in program.equations if equation.target.name in adjoints]
     batched = reached(model, batched, frozenset())
     without = frozenset(name for name, primal in adjoints.items() if primal not in batched)
-    batched = reached(others, batched, without)
+    batched = reached(others, batched | (adjoints.keys() - without), without)
     means = {e.target.name for e in others if e.target.name in without and reads_any(e.value, batched)}
     arrays: dict[str, Array] = {}
     for item in program.declarations:

@@ -34,7 +34,7 @@ class Array:
 
 @dataclass(frozen=True)
 class Part:
-    """target (=|+=) Σ over ``sums`` of body, for all ``times`` and ``entries`` where the conditions hold.
+    """target (=|+=) Σ over ``sums`` of [conditions] body, for all ``times`` and ``entries``; nothing unless ``when``.
 
     The target's superscripts are the indices of ``times``, its subscripts those of ``entries``, or in odd equations any
     integers in them. ``body`` is scalar, or a Call of a whole array, which makes all entries at once. ``number`` is the
@@ -52,6 +52,7 @@ class Part:
     adding: bool = False
     unless: str = ""
     average: bool = False
+    when: Conditions = ()
 
     @property
     def loops(self) -> tuple[Range, ...]:

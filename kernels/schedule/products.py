@@ -149,10 +149,10 @@ def one_product(part: Part, attempt: Attempt, matrices: Matrices, adding: bool, 
     if free != rows + columns or any(item.index not in everywhere for item in summed):
         return None
     out = view(part.target, rows, columns, matrices)
-    if out is None or out.transposed:
+    if out is None or out.transposed or not has_contiguous_rows(out):
         return None
     left, right = view(first, summed, rows, matrices), view(second, summed, columns, matrices)
-    if rows and left and right and not left.transposed and not right.transposed:
+    if rows and left and right and not left.transposed and not right.transposed and has_contiguous_rows(right):
         return [Outer(part.number, left, right, out, adding)]
     left, matrix = view(first, rows, summed, matrices), right
     if left is None or matrix is None or matrix.rows > 1 or (left.transposed and left.rows > 1):
@@ -200,6 +200,11 @@ def view(access: Expression, first: list[Range], second: list[Range], matrices: 
     if len(order) - rows > 1 or not all(whole[1:]) or (rows > 1 and kept != sorted(kept)):
         return None  # rows would not stand at equal distances
     return View(access.name, tuple(places), max(rows, 1), transposed)
+
+
+def has_contiguous_rows(matrix: View) -> bool:
+    """True if the entries of a row are neighbours: the last axis of the storage is the matrix's own."""
+    return matrix.places[-1] is None or isinstance(matrix.places[-1], tuple)
 
 
 def length(ranges: Sequence[Range]) -> Integer:

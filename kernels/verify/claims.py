@@ -170,7 +170,15 @@ def _equal(claim: Equal, step: Step, trial: _Trial, seed: int) -> Evidence:
     used = free_indices(claim.left) | free_indices(claim.right)
     kept = tuple(r for r in ranges if r.index in used)
     return compare(
-        claim.left, claim.right, program, trial.sizes, seed, ranges=kept, functions=trial.functions, claim=step.id
+        claim.left,
+        claim.right,
+        program,
+        trial.sizes,
+        seed,
+        ranges=kept,
+        functions=trial.functions,
+        claim=step.id,
+        trials=1,
     )
 
 

@@ -164,7 +164,7 @@ def with_source(kernel: Kernel, text: str, path: Path) -> Kernel:
     """``kernel`` computing its default question by ``text``."""
     path.write_text(text)
     function = cache.loaded.__wrapped__(path).kernel
-    question = replace(kernel.default, variant=replace(kernel.default.variant, function=function), shapes={})
+    question = replace(kernel.default, variant=replace(kernel.default.variant, make=lambda: function), shapes={})
     return replace(kernel, default=question)
 
 

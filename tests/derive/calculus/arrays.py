@@ -107,8 +107,6 @@ def plain_value(body: Any, at: Mapping[sp.Symbol, int], arrays: Mapping[Any, Any
         return float(numbers[1] <= numbers[0] <= numbers[2])
     if name == "divides":
         return float(numbers[1] % numbers[0] == 0)
-    if name == "exact_quotient":
-        return numbers[0] / numbers[1]
     function = body.func.function_name
     if body.func.order == 0:
         return float(FUNCTIONS[function].evaluate(np, np.float64(numbers[0])))

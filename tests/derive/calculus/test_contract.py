@@ -11,7 +11,7 @@ from derive.calculus.contract import Term, contracted, expanded, tighten
 from derive.calculus.index_notation import Bound, bracket, dummy, element, summed
 from derive.calculus.symbols import replaced
 from derive.language.expression import Condition, Divides, Within
-from tests.derive.calculus.arrays import SIZES, N, P, T, entries
+from tests.derive.calculus.arrays import SIZES, M, N, P, T, entries
 
 i, j, q, s, t = (dummy(name) for name in "ijqst")
 ZERO, ONE, TWO = sp.Integer(0), sp.Integer(1), sp.Integer(2)
@@ -69,6 +69,14 @@ SAMPLES = {
     "a stride beside a coefficient 1": Sample(
         delta(2 * i + j, q) * at("A", i, j), (over_i, over_j), axis(q, 3 * N - 2), 1
     ),
+    "two strides, one after the other": Sample(
+        delta(2 * i, j) * delta(3 * j, q) * at("u", i),
+        (over_i, axis(j, 2 * N)),
+        axis(q, 6 * N),
+        0,
+        (Divides(sp.Integer(6), q),),
+    ),
+    "a stride that is a size": Sample(delta(M * i, q) * at("u", i), (over_i,), axis(q, M * N), 0, (Divides(M, q),)),
     "a delta that is not affine stays": Sample(delta(i**2, q) * at("u", i), (over_i,), q_in_p, 1),
     "a sum tightened by a bracket": Sample(bracket(Within(i, ONE, N)) * at("u", i) * at("v", q), (over_i,), q_in_n, 1),
 }
@@ -81,7 +89,8 @@ def test_contraction_keeps_the_value(sample: Sample):
         before = summed(before, bound)
     after = as_expression(contracted(sample.body, sample.bounds, {q: sample.free}, sample.pinned))
     lower, upper = (
-        int(replaced(end, {N: sp.Integer(3), P: sp.Integer(5)})) for end in (sample.free.lower, sample.free.upper)
+        int(replaced(end, {N: sp.Integer(3), M: TWO, P: sp.Integer(5)}))
+        for end in (sample.free.lower, sample.free.upper)
     )
     moved = {q: q + lower}
     axes = {q: upper - lower + 1}

@@ -128,6 +128,12 @@ def test_what_the_tables_cannot_say_is_refused():
         written_out(sp.Symbol("other"), Access("s"), Access("s"), SCOPE)
 
 
+@pytest.mark.parametrize("slope", [0, 1, 2, sp.Rational(-3, 2)])
+def test_a_slope_that_is_a_number_is_that_number_in_every_entry(slope: int | sp.Rational):
+    found = written_out(sp.sympify(slope), Access("q"), Access("q"), SCOPE)
+    np.testing.assert_array_equal(at(found, 0.5), [float(slope)] * 2)
+
+
 def test_a_slope_reads_as_people_write_it():
     assert expression_source(written("sigmoid", Access("s"))) == "sigmoid(s) (1 - sigmoid(s))"
     assert expression_source(written("log", Access("s"))) == "1 / s"

@@ -5,6 +5,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import get_args
 
+import numpy as np
 import pytest
 import sympy as sp
 
@@ -17,7 +18,7 @@ from derive.language import expression as ast
 from derive.language.errors import ShapeMismatch
 from derive.language.expression import Access, Expression
 from derive.language.shapes import shape_of
-from derive.trace import Claim, Equal, Step
+from derive.trace import Claim, Equal, Step, TotalDerivative
 from kernels.verify import check_steps
 
 NEARLY_ONE = ast.Number(Fraction(1001, 1000))
@@ -81,8 +82,10 @@ def scaled(value: Expression, derivation: Derivation) -> Expression | None:
 def without_a_term(value: Expression, derivation: Derivation) -> Expression | None:
     def change(node: Expression) -> Expression | None:
         match node:
-            case ast.Add(terms=terms):
-                return ast.Add(terms[:-1]) if len(terms) > 2 else terms[0]
+            case ast.Add(terms=(_, second)):
+                return second
+            case ast.Add(terms=(_, *others)):
+                return ast.Add(tuple(others))
             case ast.Sum():
                 return replace(node, lower=sp.expand(node.lower + 1))
             case _:
@@ -93,12 +96,11 @@ def without_a_term(value: Expression, derivation: Derivation) -> Expression | No
 
 def transposed(value: Expression, derivation: Derivation) -> Expression | None:
     """A square matrix forgotten to be transposed, or transposed without need."""
-    shapes = {d.name: d.shape for d in derivation.program.declarations}
 
     def change(node: Expression) -> Expression | None:
         if isinstance(node, ast.Transpose) and isinstance(node.operand, Access) and node.operand.name == "U":
             return node.operand
-        is_square = isinstance(node, Access) and node.name == "U" and len(shapes["U"]) == 2 and not node.subscripts
+        is_square = isinstance(node, Access) and node.name == "U" and not node.subscripts
         return ast.Transpose(node) if is_square else None
 
     return _first(value, change)
@@ -108,9 +110,11 @@ def one_step_early(value: Expression, derivation: Derivation) -> Expression | No
     """A value of a state or of an adjoint taken one step before."""
 
     def change(node: Expression) -> Expression | None:
-        if not isinstance(node, Access) or not node.superscripts or node.name.startswith("x"):
-            return None
-        return replace(node, superscripts=(sp.expand(node.superscripts[0] - 1),))
+        match node:
+            case Access(name=name, superscripts=superscripts) if superscripts and name != "x":
+                return replace(node, superscripts=tuple(sp.expand(time - 1) for time in superscripts))
+            case _:
+                return None
 
     return _first(value, change)
 
@@ -135,8 +139,8 @@ def _are_square(left: Expression, right: Expression, derivation: Derivation) -> 
     names = {node.name for part in (left, right) for node in ast.walk(part) if isinstance(node, Access)}
     if not names <= set(scope):
         return False
-    shapes = [shape_of(part, scope) for part in (left, right)]
-    return shapes[0] == shapes[1] and len(shapes[0]) == 2
+    first, second = (shape_of(part, scope) for part in (left, right))
+    return first == second and len(first) == 2
 
 
 PLANTED = {
@@ -197,20 +201,19 @@ def test_a_claim_with_a_planted_error_fails(derivations: dict[str, Derivation], 
 
 
 def test_a_claim_about_the_wrong_array_fails(derivations: dict[str, Derivation]):
-    derivation = derivations["elman"]
-    for step, claim in claims(derivation):
-        if step.id == "chain-h":
-            earlier = replace(
-                claim, wrt=tuple(replace(a, superscripts=(sp.expand(a.superscripts[0] + 1),)) for a in claim.wrt)
-            )  # type: ignore[union-attr]
-            assert fails(earlier, step, derivation)
+    """The gradient in U of a recurrence over two steps, given out as that in V, which has its shape."""
+    derivation = derivations["lag2"]
+    step, claim = next(pair for pair in claims(derivation) if pair[0].id == "gradient-U")
+    assert isinstance(claim, TotalDerivative)
+    assert fails(replace(claim, wrt=Access("V")), step, derivation)
 
 
 def test_a_value_that_is_not_a_number_fails(derivations: dict[str, Derivation]):
     derivation = derivations["elman"]
     step, claim = next(pair for pair in claims(derivation) if pair[0].id == "gradient-v")
     zero = ast.Add((Access("yhat"), ast.Negative(Access("yhat"))))
-    assert fails(claiming(claim, ast.Quotient(value_of(claim), zero)), step, derivation)
+    with np.errstate(all="ignore"):
+        assert fails(claiming(claim, ast.Quotient(value_of(claim), zero)), step, derivation)
 
 
 def test_evidence_is_the_same_for_the_same_seed(derivations: dict[str, Derivation]):
