@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from derive.derivation import Derivation
     from derive.evidence import Evidence
     from kernels import Kernel
-    from kernels.verify import Report
+    from kernels.verification import Report
 
 # SymPy and numba take half a second and more to import: whatever needs them is imported inside the function that does.
 
@@ -151,7 +151,7 @@ def _checked(
     from derive.evaluate import bindings
 
     kernel = _compiled(derivation, bindings(derivation.system.program))  # open functions have stand-ins in a check
-    from kernels.verify import check_steps, verify
+    from kernels.verification import check_steps, verify
 
     say("Asking the witnesses about every gradient")
     report = verify(derivation, seed, witnesses=witnesses, kernel=_all_gradients(kernel, tuple(derivation)))

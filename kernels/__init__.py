@@ -21,10 +21,12 @@ if TYPE_CHECKING:
         WrongType,
     )
     from kernels.kernel import Kernel, compile
+    from kernels.verification import verify
 
 WHERE = {
     "Kernel": "kernels.kernel",
     "compile": "kernels.kernel",
+    "verify": "kernels.verification",
     **dict.fromkeys(
         (
             "CannotCompile",
@@ -50,6 +52,7 @@ __all__ = [
     "WrongShape",
     "WrongType",
     "compile",
+    "verify",
 ]
 
 

@@ -23,7 +23,7 @@ from derive.language.parser import parse
 from derive.language.printer import source
 from derive.lesson import handout, worked_example
 from derive.trace import Step
-from kernels.verify import check_steps, trial_sizes, verify
+from kernels.verification import check_steps, trial_sizes, verify
 from tests.random_systems import inputs_of
 
 CATALOGUE = names()

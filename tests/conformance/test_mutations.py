@@ -43,7 +43,7 @@ from derive.language.functions import FUNCTIONS
 from derive.language.parser import parse
 from derive.language.system import System
 from derive.trace import Claim, Equal, Step
-from kernels.verify import check_steps, verify
+from kernels.verification import check_steps, verify
 
 WITNESSES = ["complex step", "differences"]
 SQUARE = """

@@ -10,7 +10,7 @@ import kernels
 from derive.evaluate import draw, gather, run
 from derive.language.parser import parse
 from derive.language.printer import source
-from kernels.verify import WITNESSES, check_steps
+from kernels.verification import WITNESSES, check_steps
 from tests.random_systems import inputs_of, random_system
 
 SEEDS = range(200)

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 import derive
-import kernels.verify
+import kernels.verification
 from derive import cli, command_line, terminal
 from derive.evidence import Evidence
-from kernels.verify import Report
+from kernels.verification import Report
 
 ROOT = Path(__file__).parents[2]
 ELMAN = """\
@@ -196,13 +196,13 @@ def test_verify_as_json_has_the_documented_keys(capsys: pytest.CaptureFixture[st
 def test_verify_exits_1_and_says_so_when_a_comparison_fails(
     error: float, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    true_verify = kernels.verify.verify
+    true_verify = kernels.verification.verify
 
     def planted(*arguments: Any, **named: Any) -> Report:
         first, *others = true_verify(*arguments, **named)
         return Report((replace(first, error=error), *others))
 
-    monkeypatch.setattr(kernels.verify, "verify", planted)
+    monkeypatch.setattr(kernels.verification, "verify", planted)
     assert cli.main(["verify", "feedforward"]) == 1
     text = capsys.readouterr().out
     assert "FAILED" in text
@@ -247,14 +247,14 @@ def test_handout_writes_the_file_and_says_what_was_compared(
 def test_a_failed_check_stops_the_handout_with_exit_code_1_and_names_the_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    true_check = kernels.verify.check_steps
+    true_check = kernels.verification.check_steps
 
     def planted(*arguments: Any) -> Mapping[str, tuple[Evidence, ...]]:
         steps = dict(true_check(*arguments))
         steps["gradient-U"] = tuple(replace(record, error=0.5) for record in steps["gradient-U"])
         return steps
 
-    monkeypatch.setattr(kernels.verify, "check_steps", planted)
+    monkeypatch.setattr(kernels.verification, "check_steps", planted)
     path = tmp_path / "elman.html"
     assert cli.main(["handout", "elman", "-o", str(path)]) == 1
     assert "gradient-U" in capsys.readouterr().err

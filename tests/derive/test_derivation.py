@@ -13,7 +13,7 @@ from derive.derivation import Derivation, DerivationError, gradient
 from derive.language.expression import Access
 from derive.language.parser import parse
 from derive.trace import Step
-from kernels.verify import verify
+from kernels.verification import verify
 
 
 @pytest.fixture(scope="module")

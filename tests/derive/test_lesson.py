@@ -15,7 +15,7 @@ from derive.handout.editions import edition
 from derive.handout.formula import Formula
 from derive.lesson import handout, worked_example
 from derive.lesson.example import Example, backward_lines, forward_lines, given_lines, gradient_lines, number
-from kernels.verify import check_steps, verify
+from kernels.verification import check_steps, verify
 
 CATALOGUE = names()
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from derive.language.system import Program
-from kernels.verify.objective import Arrays, Gradients, groups, objective, point
+from kernels.verification.objective import Arrays, Gradients, groups, objective, point
 
 STEP = 1e-30
 """So small that h² vanishes beside any entry, and far from the smallest double."""

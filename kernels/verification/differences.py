@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from derive.language.system import Program
-from kernels.verify.objective import Arrays, Gradients, groups, objective, point
+from kernels.verification.objective import Arrays, Gradients, groups, objective, point
 
 STEP = float(np.finfo(float).eps ** (1 / 3))
 """The step, relative to an entry of size about 1, at which rounding and truncation are alike: error about STEP²."""

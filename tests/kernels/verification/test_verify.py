@@ -17,8 +17,8 @@ from derive.language.expression import Access, Expression, Guard, Transpose, Wit
 from derive.language.functions import FUNCTIONS
 from derive.language.parser import parse
 from derive.language.system import Declaration, Equation, Program, Range, System
-from kernels.verify import WITNESSES, derived_gradients, trial_sizes, verify
-from kernels.verify.torch_witness import array_module
+from kernels.verification import WITNESSES, derived_gradients, trial_sizes, verify
+from kernels.verification.torch_witness import array_module
 
 t, T, d, n = index("t"), size("T"), size("d"), size("n")
 ZERO, ONE = sp.Integer(0), sp.Integer(1)

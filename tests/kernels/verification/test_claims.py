@@ -19,7 +19,7 @@ from derive.language.errors import ShapeMismatch
 from derive.language.expression import Access, Expression
 from derive.language.shapes import shape_of
 from derive.trace import Claim, Equal, Step, TotalDerivative
-from kernels.verify import check_steps
+from kernels.verification import check_steps
 
 NEARLY_ONE = ast.Number(Fraction(1001, 1000))
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from derive.language.system import Program
-from kernels.verify.objective import Arrays, Gradients, groups, objective, point
+from kernels.verification.objective import Arrays, Gradients, groups, objective, point
 
 _OF_ONE_ARRAY = ("tanh", "exp", "log", "log1p", "sqrt", "sin", "cos", "sum", "max", "trace")
 """Functions that PyTorch has under NumPy's names, with an array as their only argument."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from derive.language.system import Program
-from kernels.verify.objective import Arrays, Gradients, groups, objective, point
+from kernels.verification.objective import Arrays, Gradients, groups, objective, point
 
 
 def gradients(

@@ -8,8 +8,8 @@ from importlib.util import find_spec
 from typing import Protocol
 
 from derive.language.system import Program
-from kernels.verify import autodiff, complex_step, differences, jax_witness, torch_witness
-from kernels.verify.objective import Arrays, Gradients
+from kernels.verification import autodiff, complex_step, differences, jax_witness, torch_witness
+from kernels.verification.objective import Arrays, Gradients
 
 
 class Differentiate(Protocol):

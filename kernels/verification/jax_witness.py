@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from derive.language.system import Program
-from kernels.verify.objective import Arrays, Gradients, groups, objective, point
+from kernels.verification.objective import Arrays, Gradients, groups, objective, point
 
 
 def gradients(

@@ -4,9 +4,9 @@ witnesses lists them; each differentiates the forward equations in its own way (
 jax_witness, torch_witness); report compares a derivation with them.
 """
 
-from kernels.verify.claims import check_steps
-from kernels.verify.objective import Gradients
-from kernels.verify.report import Report, derived_gradients, trial_sizes, verify
-from kernels.verify.witnesses import WITNESSES, Witness
+from kernels.verification.claims import check_steps
+from kernels.verification.objective import Gradients
+from kernels.verification.report import Report, derived_gradients, trial_sizes, verify
+from kernels.verification.witnesses import WITNESSES, Witness
 
 __all__ = ["WITNESSES", "Gradients", "Report", "Witness", "check_steps", "derived_gradients", "trial_sizes", "verify"]

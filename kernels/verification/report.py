@@ -14,8 +14,8 @@ from derive.evaluate import bindings, draw, draw_sizes, fits, gather, run
 from derive.evidence import Evidence
 from derive.language.expression import Access
 from derive.language.system import Program, System
-from kernels.verify.objective import Arrays, Gradients
-from kernels.verify.witnesses import WITNESSES
+from kernels.verification.objective import Arrays, Gradients
+from kernels.verification.witnesses import WITNESSES
 
 Kernel = Callable[[Mapping[str, int], Arrays], Mapping[str, Any]]
 """A compiled gradient: (sizes, inputs) -> the gradients by key."""

@@ -24,9 +24,9 @@ from derive.evidence import Evidence
 from derive.language.expression import Access, Expression, substitute_indices
 from derive.language.system import Declaration, Equation, Program, Range
 from derive.trace import Claim, Differential, Equal, StateDerivative, Step, TotalDerivative, VectorisedDerivative
-from kernels.verify import autodiff, complex_step
-from kernels.verify.probes import contracted, cut, input_of, place_of, with_probe
-from kernels.verify.report import trial_sizes
+from kernels.verification import autodiff, complex_step
+from kernels.verification.probes import contracted, cut, input_of, place_of, with_probe
+from kernels.verification.report import trial_sizes
 
 TOLERANCE = 1e-10
 AUTODIFF = "autograd"
