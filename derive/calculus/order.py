@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from graphlib import TopologicalSorter
 
 import sympy as sp
 
 from derive.language import expression as ast
-from derive.language.expression import Access
+from derive.language.expression import Access, Expression
 from derive.language.system import Equation, Program
 
 Reads = Mapping[str, Sequence[tuple[str, bool]]]
@@ -20,14 +20,24 @@ def reads(program: Program) -> dict[str, list[tuple[str, bool]]]:
     result: dict[str, list[tuple[str, bool]]] = {}
     for equation in program.equations:
         found = result.setdefault(equation.target.name, [])
-        for node in ast.walk(equation.value):
-            if isinstance(node, Access):
-                found.append((node.name, is_earlier(node, equation)))
+        found += [(access.name, is_earlier(access, equation)) for access in _latest_accesses(equation.value)]
     for start in program.starts:
         if start.value is not None:
             found = result.setdefault(start.access.name, [])
             found += [(node.name, True) for node in ast.walk(start.value) if isinstance(node, Access)]
     return result
+
+
+def _latest_accesses(value: Expression) -> Iterator[Access]:
+    """Every array that is read; where a sum runs over its time, at the last time of the sum."""
+    match value:
+        case Access():
+            yield value
+        case ast.Sum(index=bound, upper=upper, body=body):
+            yield from _latest_accesses(ast.substitute_indices(body, {bound: upper}))
+        case _:
+            for child in ast.children(value):
+                yield from _latest_accesses(child)
 
 
 def is_earlier(access: Access, equation: Equation) -> bool:

@@ -102,23 +102,15 @@ def _path(contribution: Contribution, found: Adjoint, walk: Walk) -> Sentence:
         )
     if not _is_affine(contribution, found):
         return (at, " depends on ", found.array, " directly; the rest is held while we differentiate.")
+    form = " is linear in " if _is_linear(contribution, found) else " is affine in "
     if repeated:
-        return (
-            at,
-            " is linear in ",
-            found.array,
-            ", which is the same at every step; each use sends back its share, and the shares add up.",
-        )
+        same = ", which is the same at every step; each use sends back its share, and the shares add up."
+        return (at, form, found.array, same)
     if walk.scope[found.array.name].role == "defined":
-        return (
-            found.array,
-            " is read by ",
-            at,
-            " alone, and ",
-            at,
-            " is linear in it: the transposed matrix carries the change back.",
-        )
-    return (at, " is linear in ", found.array, ", and nothing else reads it.")
+        turned = any(isinstance(node, ast.Transpose) for node in ast.walk(contribution.value))
+        carrier = "the transposed matrix" if turned else "its coefficient"
+        return (found.array, " is read by ", at, " alone, and ", at, form, f"it: {carrier} carries the change back.")
+    return (at, form, found.array, ", and nothing else reads it.")
 
 
 def _through(contribution: Contribution, walk: Walk) -> Sentence:
@@ -140,6 +132,12 @@ def _reading_target(contribution: Contribution, equation: Equation, walk: Walk) 
 
 def _equation(contribution: Contribution, walk: Walk) -> Equation | None:
     return next((e for e in walk.forward.equations if e.target.name == contribution.stage.name), None)
+
+
+def _is_linear(contribution: Contribution, found: Adjoint) -> bool:
+    """The stage has no term without the array."""
+    terms = sp.Add.make_args(contribution.stage.body)
+    return all(term.has(sp.IndexedBase(found.array.name)) for term in terms)
 
 
 def _is_affine(contribution: Contribution, found: Adjoint) -> bool:

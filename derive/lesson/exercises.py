@@ -38,25 +38,19 @@ def _numeric_gradient(derivation: Derivation, example: Example) -> Iterator[Exer
     for key in derivation:
         gradient = derivation[key]
         declaration = derivation.forward.declaration(key.partition("^")[0])
-        if (
-            declaration.role != "given"
-            or not declaration.shape
-            or not declaration.superscripts
-            or not gradient.has_matrix_form
-        ):
+        left_out = declaration.role == "given" if gradient.has_matrix_form else declaration.role == "learn"
+        if not left_out or not declaration.shape:
             continue
         target = gradient.equation.target
         at = {r.index: sp.Integer(1) for r in declaration.superscripts}
         moved, value = (ast.substitute_indices(part, dict(at)) for part in (target, gradient.equation.value))
         assert isinstance(moved, Access)
-        result = example.results[moved.name, tuple(int(p) for p in moved.superscripts)]
+        result = array(example.results[moved.name, tuple(int(p) for p in moved.superscripts)])
+        whole = formula(Access(moved.name, moved.superscripts), derivation.names)
+        general = Display(row(formula(moved, derivation.names), "=", formula(value, derivation.names)))
         yield Exercise(
-            (Paragraph(("With the numbers of the worked example, compute ", formula(moved, derivation.names), ".")),),
-            (
-                Display(
-                    row(formula(moved, derivation.names), "=", formula(value, derivation.names), "=", array(result))
-                ),
-            ),
+            (Paragraph(("With the numbers of the worked example, compute ", whole, ".")),),
+            (general, Display(row(whole, "=", result))),
             3,
             "exercise-number",
         )
