@@ -40,7 +40,7 @@ def chain_section(
     ]
     for move in moves:
         if move.proof:
-            blocks += _proof(move, flow, derivation)
+            blocks += _proof(move, derivation, evidence)
             continue
         blocks.append(step_block(move, derivation, evidence))
         if move.id.startswith("chain-") and "transposed" not in move.id:
@@ -82,8 +82,14 @@ def _told_apart(flow: Flow, derivation: Derivation) -> list[Block]:
     ]
 
 
-def _proof(move: Move, flow: Flow, derivation: Derivation) -> list[Block]:
+def _proof(move: Move, derivation: Derivation, evidence: Mapping[str, Sequence[Evidence]]) -> list[Block]:
     names = derivation.names
     left = formula(move.before, names)
     rows = tuple(("=", formula(line.expression, names), (line.reason,)) for line in move.proof)
-    return [Proof((Paragraph(inlines(move.reason, names)), Chain(left, rows, move.id)))]
+    found: list[Block] = [Proof((Paragraph(inlines(move.reason, names)), Chain(left, rows, move.id)))]
+    records = evidence.get(move.id, ())
+    if records:
+        worst = max(records, key=lambda record: record.error)
+        words = "Every line follows from the one before by rewriting, and has the same value at random points: "
+        found.append(Paragraph((words, f"{worst.witness}, largest relative error {worst.error:.0e}.")))
+    return found

@@ -10,7 +10,6 @@ from derive.handout.blocks import (
     Block,
     Display,
     Document,
-    EvidenceTable,
     Heading,
     Inlines,
     Listing,
@@ -24,6 +23,7 @@ from derive.language.expression import Access, Derivative
 from derive.language.functions import FUNCTIONS
 from derive.language.system import Declaration, Program
 from derive.lesson.chains import chain_section
+from derive.lesson.checked import checked_section
 from derive.lesson.example import Example, aligned, backward_lines, forward_lines, given_lines, gradient_lines
 from derive.lesson.exercises import exercises
 from derive.lesson.neuron import scalar_section
@@ -62,7 +62,7 @@ def handout(
         blocks += norm_section(flow, derivation, example)
     blocks += _worked(derivation, example)
     blocks += _kernel(derivation, kernel_source, example)
-    blocks += _evidence(derivation, step_evidence, report)
+    blocks += checked_section(step_evidence, report)
     asked = exercises(derivation, example)
     blocks += [Heading("Exercises", id="exercises"), asked] if asked.exercises else []
     return Document(
@@ -241,7 +241,7 @@ def _summary(derivation: Derivation) -> list[Block]:
     return [Paragraph(("All gradients together, each with the shape of its parameter:",)), Display(shown, "summary")]
 
 
-# The example, the kernel, the evidence --------------------------------------------------------------------------------
+# The example, the kernel --------------------------------------------------------------------------------
 
 
 def _worked(derivation: Derivation, example: Example) -> list[Block]:
@@ -298,23 +298,4 @@ def _kernel(derivation: Derivation, source: str, example: Example) -> list[Block
         Listing(source, "python", ("The compiled kernel's source.",), "listing"),
         Paragraph(("To compile and run it on the numbers of the worked example:",)),
         Listing(program_text(derivation, example), "python", ("The worked example, run.",), "run", runnable=True),
-    ]
-
-
-def _evidence(
-    derivation: Derivation, steps: Mapping[str, Sequence[Evidence]], report: Sequence[Evidence]
-) -> list[Block]:
-    count = sum(1 for records in steps.values() for _ in records)
-    worst = max((record.error for records in steps.values() for record in records), default=0.0)
-    return [
-        Heading("How this was checked", id="checked"),
-        Paragraph(
-            (
-                f"Every step above was checked on its own, {count} comparisons in all with a largest relative error ",
-                f"of {worst:.1e}. ",
-                "The gradients as a whole were compared with independent witnesses, which see the forward equations ",
-                "only:",
-            )
-        ),
-        EvidenceTable(tuple(report), ("The gradients against each witness.",), "evidence"),
     ]
