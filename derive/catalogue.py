@@ -47,7 +47,7 @@ def load(name_or_path: str | os.PathLike[str]) -> System:
     path = Path(name_or_path)
     if isinstance(name_or_path, str) and name_or_path in names():
         return _entry(name_or_path)
-    if path.suffix == ".txt" or path.exists():
+    if path.suffix == ".txt" or (path.name and path.exists()):
         return _file(path)
     return _entry(_known(str(name_or_path)))
 
