@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import sympy as sp
 
 from derive.calculus.closed_form import ProofLine, closed_form, is_proved, proof
-from derive.calculus.flow import Flow, changes_of_parts, flow_expanded, flows
+from derive.calculus.flow import Flow, changes_of_parts, flow_expanded
 from derive.calculus.order import reaches
 from derive.calculus.recurrence import differential_name
 from derive.calculus.tidy import tidy
@@ -16,8 +16,6 @@ from derive.calculus.walk import Walk
 from derive.language import expression as ast
 from derive.language.expression import Access, Expression, Integer
 from derive.trace import Differential, Line, ProofStep, StateDerivative, Step, VectorisedDerivative
-
-__all__ = ["Flow", "chain_steps", "flow_expanded", "flows", "vec_form"]
 
 
 def chain_steps(flow: Flow, walk: Walk) -> list[Step]:

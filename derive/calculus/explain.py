@@ -7,15 +7,13 @@ from dataclasses import replace
 from derive.calculus.adjoint import Adjoint
 from derive.calculus.cases import Case, Cases, cases
 from derive.calculus.entry_steps import entry_steps, total_derivative
-from derive.calculus.recursion import recursion_cases, recursion_steps
+from derive.calculus.recursion import recursion_steps
 from derive.calculus.substitution import inlined, is_constant, is_named
 from derive.calculus.walk import Walk
 from derive.calculus.wording import reason_of, title_of, where, with_zero_note
 from derive.language import expression as ast
 from derive.language.expression import Access, Expression
 from derive.trace import Line, Sentence, Step
-
-__all__ = ["inlined", "is_constant", "recursion_cases", "steps_of"]
 
 
 def steps_of(walk: Walk, loss: str) -> list[Step]:
