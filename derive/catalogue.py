@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from derive.language.errors import DefinitionError, TooLarge, did_you_mean
+from derive.language.errors import DefinitionError, TooLarge, did_you_mean, join_names
 from derive.language.lines import MAX_BYTES
 from derive.language.parser import parse
 from derive.language.system import System
 
 FOLDER = Path(__file__).with_name("systems")
+MANY = 6
+"""A summary lists no more names than this."""
 
 
 class UnknownSystem(DefinitionError):
@@ -38,18 +41,27 @@ def text(name: str) -> str:
     return (FOLDER / f"{_known(name)}.txt").read_text(encoding="utf-8")
 
 
-def load(name_or_path: str | os.PathLike[str]) -> System:
+def load(name_or_path: str | os.PathLike[str], /, **choices: object) -> System:
     """The system of that name in the catalogue, or the one that the file at that path defines.
+
+    ``choices`` are values of its options, and numbers for its sizes, a tuple where components differ.
 
     >>> load("elman").title
     'Elman RNN, sequence to single'
+    >>> [entry.name for entry in load("elman", n=3).program.sizes]
+    ['T', 'd']
     """
     path = Path(name_or_path)
     if isinstance(name_or_path, str) and name_or_path in names():
-        return _entry(name_or_path)
+        return _entry(name_or_path, _hashable(choices))
     if path.suffix == ".txt" or (path.name and path.exists()):
-        return _file(path)
-    return _entry(_known(str(name_or_path)))
+        return _file(path, choices)
+    return _entry(_known(str(name_or_path)), _hashable(choices))
+
+
+def _hashable(choices: Mapping[str, object]) -> tuple[tuple[str, object], ...]:
+    pairs = ((name, tuple(value) if isinstance(value, list) else value) for name, value in choices.items())
+    return tuple((name, value if isinstance(value, int | str | tuple) else str(value)) for name, value in sorted(pairs))
 
 
 def listing() -> tuple[Entry, ...]:
@@ -58,12 +70,20 @@ def listing() -> tuple[Entry, ...]:
 
 
 def summary(system: System) -> str:
-    """'given x, y; learns W, U, v; 4 equations'."""
+    """'given x, y; learns W, U, v; 4 equations', and 'D = 1, 2 or 3' where there is a choice."""
     declarations = system.program.declarations
-    given = ", ".join(entry.name for entry in declarations if entry.role == "given")
-    learned = ", ".join(entry.name for entry in declarations if entry.role == "learn")
+    given = _named([entry.name for entry in declarations if entry.role == "given"])
+    learned = _named([entry.name for entry in declarations if entry.role == "learn"])
     count = len(system.program.equations)
-    return f"given {given or 'nothing'}; learns {learned or 'nothing'}; {count} equation{'s' * (count != 1)}"
+    choices = [f"; {option.name} = {join_names(option.choices, 'or')}" for option in system.options]
+    return f"given {given}; learns {learned}; {count} equation{'s' * (count != 1)}{''.join(choices)}"
+
+
+def _named(names: Sequence[str]) -> str:
+    """A list of names, without its middle where it is long."""
+    if len(names) > MANY:
+        return f"{', '.join(names[:2])}, …, {names[-1]}"
+    return ", ".join(names) or "nothing"
 
 
 def _known(name: str) -> str:
@@ -73,7 +93,7 @@ def _known(name: str) -> str:
     raise UnknownSystem(f"There is no system called {name[:80]!r}.", None, did_you_mean(name[:80], names(), listed))
 
 
-def _file(path: Path) -> System:
+def _file(path: Path, choices: Mapping[str, object]) -> System:
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
@@ -85,9 +105,9 @@ def _file(path: Path) -> System:
         raise TooLarge(
             f"{path} has more than {MAX_BYTES:,} bytes.", None, "Give the equations only, one system a file."
         )
-    return parse(content, path.stem)
+    return parse(content, path.stem, choices)
 
 
 @cache
-def _entry(name: str) -> System:
-    return parse((FOLDER / f"{name}.txt").read_bytes(), name)
+def _entry(name: str, choices: tuple[tuple[str, object], ...] = ()) -> System:
+    return parse((FOLDER / f"{name}.txt").read_bytes(), name, dict(choices))

@@ -9,10 +9,20 @@ from lark import Token
 
 from derive.language.context import Context, Reader, Reading, Rule, made, subscripts_of
 from derive.language.errors import BadSyntax, RangeError, ShapeMismatch
-from derive.language.expression import Access, Derivative, Expression, Identity, Integer, Number, Vectorised, walk
+from derive.language.expression import (
+    Access,
+    Derivative,
+    Expression,
+    Identity,
+    Integer,
+    Number,
+    Slice,
+    Vectorised,
+    walk,
+)  # fmt: skip
 from derive.language.reading import Node, first, subtrees, word
-from derive.language.shapes import SCALAR, combine, describe
-from derive.language.whole import bare_name, exponents, number, size_value, whole
+from derive.language.shapes import SCALAR, Known, combine, describe
+from derive.language.whole import bare_name, exponents, number, quotient, size_value, whole
 
 HOLE = sp.Dummy("rows", integer=True, positive=True)
 """The size of an identity written just I, until its neighbours tell it."""
@@ -48,7 +58,7 @@ def access_parts(node: Node) -> Parts | None:
 def array_access(parts: Parts, node: Node, context: Context) -> Access | None:
     """The access that ``parts`` stand for; None where the name is that of no array."""
     text = str(parts.name)
-    below = tuple(whole(part, context) for part in parts.subscripts)
+    below = tuple(quotient(part, context) for part in parts.subscripts)
     above: tuple[Integer, ...] = ()
     for part in parts.superscripts:
         value, tail = _superscript(part, context)
@@ -149,10 +159,27 @@ def _number(node: Node, context: Context, read: Reader) -> Reading:
 
 def _subscripted(node: Node, context: Context, read: Reader) -> Reading:
     parts = access_parts(node)
-    if parts is None:
-        repair = "Give the expression a name first, or move them inside: f(z[i])."
-        raise BadSyntax("Subscripts stand on the name of an array.", context.place(node), repair)
-    return read_array(parts, node, context)
+    if parts is not None and not any(part.data == "span" for part in parts.subscripts):
+        return read_array(parts, node, context)
+    base, marks = subtrees(node)
+    operand, shape = read(base, context)
+    places = tuple(_place(part, shape, axis, context) for axis, part in enumerate(subtrees(marks)))
+    return made(Slice(operand, places, span=context.place(node)), [shape], context)
+
+
+def _place(node: Node, shape: Known, axis: int, context: Context) -> Integer | tuple[Integer, Integer]:
+    """A position on an axis, or the first and the last of several."""
+    if node.data != "span":
+        return whole(node, context)
+    first_place, last_place = (whole(part, context) for part in subtrees(node))
+    if (last_place - first_place).is_negative:
+        repair = "Both ends are included, as in x[2..5]."
+        raise RangeError(f"The part {first_place}..{last_place} is empty.", context.place(node), repair)
+    extent = shape[axis] if shape is not None and axis < len(shape) else None
+    if first_place.is_negative or (extent is not None and (last_place - extent).is_nonnegative):
+        repair = f"Positions run from 0 to {extent - 1}." if extent is not None else "Positions count from 0."
+        raise RangeError(f"The part {first_place}..{last_place} leaves its axis.", context.place(node), repair)
+    return first_place, last_place
 
 
 def _derivative(node: Node, context: Context, read: Reader) -> Reading:

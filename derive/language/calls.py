@@ -9,13 +9,27 @@ from functools import cache
 from lark import Token, Tree
 from lark.tree import Meta
 
+from derive.language.array_functions import ARRAY_FUNCTIONS
 from derive.language.context import Context, Reader, Reading, Rule, made
-from derive.language.errors import BadSyntax, UnknownFunction, did_you_mean
-from derive.language.expression import Apply, Block, Call, Diagonal, Expression, Filled, Identity, Kronecker, Vectorised
-from derive.language.functions import ARRAY_FUNCTIONS, FUNCTIONS, LOSSES
+from derive.language.errors import BadSyntax, ShapeMismatch, UnknownFunction, did_you_mean
+from derive.language.expression import (
+    Apply,
+    Block,
+    Call,
+    Diagonal,
+    Expression,
+    Filled,
+    Identity,
+    Kronecker,
+    Product,
+    Transpose,
+    Vectorised,
+)  # fmt: skip
+from derive.language.functions import FUNCTIONS, LOSSES
 from derive.language.lines import source_of
+from derive.language.printer import expression_source
 from derive.language.reading import Node, first, read_tree, subtrees, word
-from derive.language.shapes import SCALAR, Known
+from derive.language.shapes import SCALAR, Known, describe
 from derive.language.spelling import original
 from derive.language.whole import TRIVIAL, inside, whole
 
@@ -55,6 +69,29 @@ def as_call(head: Head, node: Node) -> Node | None:
     return call
 
 
+def takes_what_follows(head: Head, following: Node) -> bool:
+    """tr A B is tr(A B) and det X is det(X); log det X is log(det X)."""
+    name = NAMES_ELSEWHERE.get(str(head.name), str(head.name))
+    if head.order:
+        return False
+    return name in PREFIXES or (name in FUNCTIONS and following.data == "call" and _stands_alone(following))
+
+
+def _stands_alone(call: Node) -> bool:
+    """det X, tr X, |x| and ‖x‖ need no brackets after log."""
+    name = str(word(call))
+    return NAMES_ELSEWHERE.get(name, name) in (*PREFIXES, "abs", "norm")
+
+
+def applied(head: Head, factors: list[Node]) -> Node:
+    """The function of the product of ``factors``."""
+    product = factors[0]
+    for factor in factors[1:]:
+        product = Tree("product", [product, factor], _spread(product, factor))
+    group: Node = Tree("group", [product], product.meta)
+    return Tree("call", [head.name, Token("ORDER", "0"), group], _spread(head.node, group))
+
+
 def _spread(start: Node, last: Node) -> Meta:
     meta = Meta()
     meta.empty = False
@@ -64,19 +101,23 @@ def _spread(start: Node, last: Node) -> Meta:
 
 def _call(node: Node, context: Context, read: Reader) -> Reading:
     text, primes = str(word(node)), int(str(node.children[1]))
+    text = text if text in context.functions else NAMES_ELSEWHERE.get(text, text)
     arguments = subtrees(first(node))
     span = context.place(node)
     if text in context.functions or text in FUNCTIONS or text in OPEN:
         _count(text, 1, arguments, node, context)
         argument, shape = read(arguments[0], context)
+        if text == "log" and not primes and (matrix := _in_determinant(argument)) is not None:
+            return made(Call("logdet", (matrix,), span=span), [None], context)
         return Apply(text, argument, primes, span=span), shape
     if primes:
         repair = "Primes stand on elementwise functions: f'(z)."
         raise BadSyntax(f"{text} has no derivative written with a prime.", span, repair)
     if text in ARRAY_FUNCTIONS:
-        _count(text, 1, arguments, node, context)
-        argument, shape = read(arguments[0], context)
-        return made(Call(text, (argument,), span=span), [shape], context)
+        _count(text, len(ARRAY_FUNCTIONS[text].takes), arguments, node, context)
+        readings = [read(argument, context) for argument in arguments]
+        call = Call(text, tuple(argument for argument, _ in readings), span=span)
+        return made(call, [shape for _, shape in readings], context)
     if text in LOSSES:
         return _loss(text, arguments, node, context, read)
     if text in MAKERS:
@@ -85,6 +126,18 @@ def _call(node: Node, context: Context, read: Reader) -> Reading:
     repair = did_you_mean(text, known) or context.product_repair(text)
     repair = repair or f"Declare the array, or write: where {text} is opaque."
     raise UnknownFunction(f"There is no function or array called {text}.", context.place(word(node)), repair)
+
+
+def _in_determinant(argument: Expression) -> Expression | None:
+    """The matrix of det X or |det X|, whose logarithm is a function of its own: it cannot overflow."""
+    match argument:
+        case (
+            Call(function="det", arguments=(matrix,))
+            | Apply(function="abs", argument=Call(function="det", arguments=(matrix,)), order=0)
+        ):
+            return matrix
+        case _:
+            return None
 
 
 def _arguments(node: Node, context: Context, read: Reader) -> Reading:
@@ -156,6 +209,23 @@ def _block(arguments: list[Node], node: Node, context: Context, read: Reader) ->
     return made(Block(tuple(rows), span=context.place(node)), shapes, context)
 
 
+def _outer(arguments: list[Node], node: Node, context: Context, read: Reader) -> Reading:
+    _count("outer", 2, arguments, node, context)
+    (left, first_shape), (right, second_shape) = (read(argument, context) for argument in arguments)
+    for vector, shape in ((left, first_shape), (right, second_shape)):
+        if shape is not None and len(shape) != 1:
+            message = f"{expression_source(vector)} is {describe(shape)}, and outer takes two vectors."
+            raise ShapeMismatch(message, context.place(node), "For matrices there is kron(A, B).")
+    row, row_shape = made(Transpose(right), [second_shape], context)
+    return made(Product((left, row), span=context.place(node)), [first_shape, row_shape], context)
+
+
+def _concatenation(arguments: list[Node], node: Node, context: Context, read: Reader) -> Reading:
+    readings = [read(argument, context) for argument in arguments]
+    block = Block(tuple((part,) for part, _ in readings), span=context.place(node))
+    return made(block, [shape for _, shape in readings], context)
+
+
 MAKERS: dict[str, Callable[[list[Node], Node, Context, Reader], Reading]] = {
     "diag": _diagonal,
     "vec": _vectorised,
@@ -164,8 +234,16 @@ MAKERS: dict[str, Callable[[list[Node], Node, Context, Reader], Reading]] = {
     "zeros": _zeros,
     "ones": _ones,
     "block": _block,
+    "outer": _outer,
+    "concat": _concatenation,
 }
-"""Names that make an array: diag(v), vec(A), kron(A, B), eye(n), zeros(n, d), ones(n), block((A, B), (C, D))."""
+"""Names that make an array: diag(v), vec(A), kron(A, B), eye(n), zeros(n, d), block((A, B), (C, D)), concat(a, b)."""
+
+NAMES_ELSEWHERE = {"tr": "trace", "ln": "log", "inverse": "inv", "Tr": "trace"}
+"""Other names that books and programs have for our functions."""
+
+PREFIXES = ("trace", "det", "logdet")
+"""Functions that may stand before a product without brackets, as in tr A X B."""
 
 OPEN = frozenset(("f", "g", "phi", "psi", "sigma", "rho", "chi"))
 """Names that stand for an elementwise function nobody has named; other names are announced by 'where q is opaque'."""

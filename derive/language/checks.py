@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from derive.language.bounds import Bounds, bounded, extremes, surely_negative
 from derive.language.errors import CyclicStep, FutureUse, LossNotScalar, MissingLoss
-from derive.language.expression import Access, Expression, OrderedProduct, Sum, children, walk
+from derive.language.expression import Access, Expression, Maximum, OrderedProduct, Sum, children, walk
 from derive.language.printer import expression_source
 from derive.language.shapes import describe
 from derive.language.system import Equation, Program, System
@@ -17,8 +17,8 @@ def check(system: System) -> System:
     """``system`` if it is sound, with guards where reads beyond an axis count as zero; else a DefinitionError."""
     _check_loss(system)
     check_order(system.program)
-    outside_is_zero = dict(system.conventions).get("outside") == "zero"
-    return replace(system, program=bounded(system.program, outside_is_zero))
+    outside = dict(system.conventions).get("outside", "error")
+    return replace(system, program=bounded(system.program, outside))
 
 
 def _check_loss(system: System) -> None:
@@ -43,17 +43,24 @@ class _Use:
 
     user: Equation
     access: Access
-    when: int
-    """-1: an earlier step, 0: the same one, or of an array without steps; 1: a later one, or any."""
+    steps: tuple[int, ...]
+    """For each superscript that both have, -1: an earlier step, 0: the same one, 1: a later one, or any."""
+
+    @property
+    def when(self) -> int:
+        """The first superscript that differs decides; 0 where none does, or for an array without steps."""
+        return next((step for step in self.steps if step), 0)
 
 
 def _uses(equation: Equation, defined: dict[str, Equation]) -> Iterator[_Use]:
     def visit(node: Expression, bounds: Bounds) -> Iterator[_Use]:
         match node:
             case Access(name=name) if name in defined:
-                yield _Use(equation, node, _when(equation, node, bounds))
+                yield _Use(equation, node, tuple(_steps(equation, node, bounds)))
             case Sum(index=bound, lower=lower, upper=upper):
                 bounds = {**bounds, bound: (lower, upper)}
+            case Maximum(ranges=ranges):
+                bounds = {**bounds, **{item.index: (item.lower, item.upper) for item in ranges}}
             case OrderedProduct(index=bound, first=first, last=last, descending=descending):
                 bounds = {**bounds, bound: (last, first) if descending else (first, last)}
             case _:
@@ -64,16 +71,11 @@ def _uses(equation: Equation, defined: dict[str, Equation]) -> Iterator[_Use]:
     yield from visit(equation.value, {})
 
 
-def _when(equation: Equation, access: Access, bounds: Bounds) -> int:
-    """How the step of ``access`` compares with that of ``equation``: the first superscript that differs decides."""
+def _steps(equation: Equation, access: Access, bounds: Bounds) -> Iterator[int]:
+    """How the step of ``access`` compares with that of ``equation``, superscript by superscript."""
     for own, other in zip(equation.target.superscripts, access.superscripts, strict=False):
         ends = extremes(other - own, bounds)
-        if ends is None:
-            return 1
-        if ends[1] == 0:
-            continue
-        return -1 if surely_negative(ends[1]) else 1
-    return 0
+        yield 1 if ends is None or (ends[1] != 0 and not surely_negative(ends[1])) else 0 if ends[1] == 0 else -1
 
 
 def check_order(program: Program) -> None:
@@ -90,16 +92,31 @@ def check_order(program: Program) -> None:
         if component[start.access.name] == component[node.name]:
             message = f"{start.key} needs {expression_source(node)}, which is computed from {start.key}."
             raise CyclicStep(message, node.span, "Start from given or learned values.")
-    for name, entries in uses.items():
-        for use in entries:
-            if use.when > 0 and component[name] == component[use.access.name]:
-                target, later = expression_source(use.user.target), expression_source(use.access)
-                raise FutureUse(
-                    f"{target} uses {later}, which is computed only afterwards, from {target} itself.",
-                    use.access.span,
-                    f"Use a step that is known already, such as {_earlier(use)}.",
-                )
+    _check_future(uses, 0)
     _check_cycles({name: [use for use in entries if use.when == 0] for name, entries in uses.items()}, program)
+
+
+def _check_future(uses: dict[str, list[_Use]], level: int) -> None:
+    """Refuse a use of a later step among arrays that need one another, superscript by superscript.
+
+    What is read from an earlier step of one superscript binds nothing at the next one: all of one step may be made
+    before anything else of that step.
+    """
+    component = _components({name: [use.access.name for use in entries] for name, entries in uses.items()})
+    inside = {
+        name: [use for use in entries if component[name] == component[use.access.name] and level < len(use.steps)]
+        for name, entries in uses.items()
+    }
+    for use in (use for entries in inside.values() for use in entries if use.steps[level] > 0):
+        target, later = expression_source(use.user.target), expression_source(use.access)
+        raise FutureUse(
+            f"{target} uses {later}, which is computed only afterwards, from {target} itself.",
+            use.access.span,
+            f"Use a step that is known already, such as {_earlier(use)}.",
+        )
+    if any(inside.values()):
+        same = {name: [use for use in entries if use.steps[level] == 0] for name, entries in inside.items()}
+        _check_future(same, level + 1)
 
 
 def _earlier(use: _Use) -> str:

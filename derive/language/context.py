@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 import sympy as sp
 from lark import Token
 
+from derive.language.array_functions import ARRAY_FUNCTIONS
 from derive.language.errors import RedefinedName, UnknownName, did_you_mean
-from derive.language.expression import Expression, Integer, Span, index
-from derive.language.functions import ARRAY_FUNCTIONS, FUNCTIONS, LOSSES
+from derive.language.expression import Expression, Integer, Span, index, is_size
+from derive.language.functions import FUNCTIONS, LOSSES
 from derive.language.printer import STEP
 from derive.language.reading import Node
 from derive.language.shapes import Arrays, Known, combine
@@ -41,7 +42,11 @@ class Context:
     place: Callable[[Node | Token], Span]
     is_answer: bool = False
     """No definition: ∂a/∂b may be written, and a sum may take the letter of a free index again."""
+    counted: Mapping[str, tuple[Integer, Integer]] = field(default_factory=dict)
+    """The range of an index that a size counts, ``O = number of i with …``: 0 … O - 1."""
     values: Mapping[str, Reading] = field(default_factory=dict)
+    ties: str = "first"
+    """What the convention says of several equal maxima."""
     strict: bool = True
     """Everything must be known; while shapes are inferred it need not be."""
 
@@ -54,9 +59,8 @@ class Context:
     def with_index(self, name: Token) -> Context:
         """The context in which ``name`` is an index variable."""
         text = str(name)
-        is_free = (
-            self.is_answer and isinstance(self.integers.get(text), sp.Symbol) and not self.integers[text].is_positive
-        )
+        known = self.integers.get(text)
+        is_free = self.is_answer and isinstance(known, sp.Symbol) and not is_size(known)
         if text in self.superscripts or (text in self.integers and not is_free):
             kind = "an array" if text in self.superscripts else "a size or an index already"
             raise RedefinedName(f"{text} is {kind}.", self.place(name), "Take another letter for the index.")

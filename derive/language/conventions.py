@@ -22,12 +22,13 @@ CONVENTIONS: dict[str, Convention] = {
     ),
     "slope at kink": Convention(("0", "1/2", "1"), "the slope of relu and of other functions where they have a corner"),
     "ties": Convention(("first", "split", "all"), "which of several equal maxima receives the gradient"),
-    "convolution": Convention(("cross-correlation", "flipped"), "whether the kernel is turned round"),
     "gru variant": Convention(
         ("reset before", "reset after"), "whether the reset gate acts before or after the matrix product"
     ),
     "time": Convention(("superscript", "subscript"), "where the step is written"),
-    "outside": Convention(("error", "zero"), "what an array is beyond its axes"),
+    "outside": Convention(
+        ("error", "zero", "skipped"), "what an array is beyond its axes; a skipped position takes part in no maximum"
+    ),
 }
 
 

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-import sympy as sp
 from lark import Token, Tree
 
 from derive.language.access import Parts, access_parts
+from derive.language.components import Families, with_products, written_out
 from derive.language.conventions import convention
-from derive.language.errors import BadSyntax, RangeError, RedefinedName, TooLarge, UnknownFunction, did_you_mean
-from derive.language.expression import Integer, Span, size
+from derive.language.errors import BadSyntax, RedefinedName, TooLarge, UnknownFunction, did_you_mean
+from derive.language.expression import Integer, Span
 from derive.language.functions import FUNCTIONS
-from derive.language.lines import KEYWORDS, Source, Statement, at, expect_text
+from derive.language.lines import FREE_TEXT, KEYWORDS, Source, Statement, expect_text
+from derive.language.options import OPAQUE, Choices, chosen
 from derive.language.reading import Node, place, read_tree, subtrees, word, words_in
+from derive.language.sizes import Sizes, read_sizes
+from derive.language.spelling import Spelt
+from derive.language.system import Option
 
 MAX_ARRAYS = 300
-
-OPAQUE = ("opaque", "unknown", "any")
-"""Words after 'is' that leave a function open."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Declared:
     ranges: tuple[Node, ...]
     description: str
     place: Callable[[Node | Token], Span]
+    structure: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,13 @@ class Written:
 
 @dataclass(frozen=True)
 class Begun:
-    """One boundary value as written: an expression, or a space where the caller gives it."""
+    """Boundary values as written: an expression, a space, or both; without an expression the caller gives it."""
 
     target: Parts
     left: Node
     value: Node | None
     space: Node | None
+    ranges: tuple[Node, ...]
     place: Callable[[Node | Token], Span]
 
 
@@ -68,8 +70,8 @@ class Draft:
     source: Source
     title: str = ""
     sources: list[str] = field(default_factory=list)
-    sizes: dict[str, Integer] = field(default_factory=dict)
-    size_words: list[tuple[str, str]] = field(default_factory=list)
+    options: tuple[Option, ...] = ()
+    all_sizes: Sizes = field(default_factory=Sizes)
     declared: list[Declared] = field(default_factory=list)
     starts: list[Begun] = field(default_factory=list)
     equations: list[Written] = field(default_factory=list)
@@ -79,11 +81,20 @@ class Draft:
     block_span: Span | None = None
     last: Span | None = None
 
+    @property
+    def sizes(self) -> dict[str, Integer]:
+        """Every size: a letter, or a number where it is fixed."""
+        return self.all_sizes.values
 
-def drafted(source: Source, found: list[Statement]) -> Draft:
-    """The sections of ``source``."""
-    draft = Draft(source)
-    for statement in found:
+
+def drafted(source: Source, found: list[Statement], choices: Choices) -> Draft:
+    """The sections of ``source`` at the caller's choices."""
+    found, options = chosen(found, choices)
+    draft = Draft(source, options=tuple(options.options.values()), all_sizes=read_sizes(source, found, options))
+    draft.functions |= options.functions
+    draft.conventions += options.conventions
+    families = draft.all_sizes.families
+    for statement in (_without_products(entry, families) for entry in found):
         SECTIONS[statement.keyword](draft, statement)
         draft.last = statement.span
         if len(draft.declared) + len(draft.equations) + len(draft.sizes) > MAX_ARRAYS:
@@ -93,8 +104,33 @@ def drafted(source: Source, found: list[Statement]) -> Draft:
     if draft.block is not None:
         raise BadSyntax("This loop is not closed.", draft.block_span, "Write end after its last equation.")
     taken = {str(word(entry.target)) for entry in draft.declared} | {entry.name for entry in draft.equations}
+    _check_names(draft, families)
     draft.equations = [_with_subscripts(entry, taken, draft.sizes) for entry in draft.equations]
     return draft
+
+
+def _without_products(statement: Statement, families: Families) -> Statement:
+    if statement.keyword in FREE_TEXT:
+        return statement
+    return replace(statement, rest=with_products(statement.rest, families, statement.span))
+
+
+def _check_names(draft: Draft, families: Families) -> None:
+    """Refuse arrays that are called like a name with components."""
+    places = [(str(word(entry.target)), entry.place(entry.target)) for entry in draft.declared]
+    for name, span in (*places, *((entry.name, entry.place(entry.left)) for entry in draft.equations)):
+        if name in families.counts:
+            raise RedefinedName(f"{name} is declared under sizes or index.", span, "Give one of the two another name.")
+
+
+def _tree(draft: Draft, rest: Spelt, start: str) -> Node:
+    """The parse tree of ``rest``, names with components written out."""
+    tree = read_tree(draft.source, rest, start)
+    return written_out(tree, draft.all_sizes.families, lambda node: place(draft.source, rest, node))
+
+
+def _already_read(draft: Draft, statement: Statement) -> None:
+    """Options, sizes and indices are read before everything else."""
 
 
 def _with_subscripts(entry: Written, taken: set[str], sizes: dict[str, Integer]) -> Written:
@@ -130,34 +166,9 @@ def _source(draft: Draft, statement: Statement) -> None:
     )
 
 
-def _sizes(draft: Draft, statement: Statement) -> None:
-    expect_text(statement.rest, statement.span, "sizes", "sizes T steps, d inputs, n hidden")
-    for match in re.finditer(r"[^,]+", statement.rest.text):
-        entry = re.match(r"\s*([A-Za-z]\w*)\s*(?:=\s*(\d+)\s*$|(?![=\w])([^=]*)$)", match.group())
-        span = at(
-            draft.source, statement.rest, match.start() + len(match.group()) - len(match.group().lstrip()), match.end()
-        )
-        if entry is None:
-            raise BadSyntax(
-                f"'{match.group().strip()}' is no size.",
-                span,
-                "Write a name and what it counts, as in n hidden, or k = 2.",
-            )
-        name, fixed, words = entry.groups()
-        if name in draft.sizes:
-            raise RedefinedName(f"The size {name} is given twice.", span, "Take another name for one of them.")
-        if fixed is not None and not 1 <= int(fixed[:7]) <= 100_000:
-            raise RangeError(f"The size {name} must be between 1 and 100,000.", span, f"For example {name} = 2.")
-        draft.sizes[name] = size(name) if fixed is None else sp.Integer(int(fixed))
-        words = f"= {int(fixed)}" if fixed is not None else words.strip()
-        if words:
-            draft.size_words.append((name, words))
-    draft.size_words.sort(key=lambda entry: entry[1].startswith("="))
-
-
 def _declarations(draft: Draft, statement: Statement) -> None:
     expect_text(statement.rest, statement.span, statement.keyword, f"{statement.keyword} W in R^(n x d)")
-    tree = read_tree(draft.source, statement.rest, "declarations")
+    tree = _tree(draft, statement.rest, "declarations")
     where = _places(draft, statement)
     waiting: list[Node] = []
     for entry in subtrees(tree):
@@ -169,15 +180,14 @@ def _declarations(draft: Draft, statement: Statement) -> None:
                     "A range follows what it belongs to.", where(entry), "For example x^t in R^d for t = 1..T."
                 )
             before = draft.declared[-1]
-            draft.declared[-1] = Declared(
-                before.role, before.target, before.space, (*before.ranges, entry), before.description, where
-            )
+            draft.declared[-1] = replace(before, ranges=(*before.ranges, entry), place=where)
         else:
             target, space, *rest = subtrees(entry)
             ranges = [part for tree in rest for part in subtrees(tree)]
-            words = "".join(str(token)[1:-1] for token in entry.children if isinstance(token, Token))
+            tokens = {token.type: str(token) for token in entry.children if isinstance(token, Token)}
+            words, structure = tokens.get("STRING", "")[1:-1], tokens.get("STRUCTURE", "")
             for name in (*waiting, target):
-                draft.declared.append(Declared(statement.keyword, name, space, tuple(ranges), words, where))
+                draft.declared.append(Declared(statement.keyword, name, space, tuple(ranges), words, where, structure))
             waiting = []
     if waiting:
         raise BadSyntax("These names have no space.", where(waiting[0]), "Say where they live, as in a, b in R^n.")
@@ -185,15 +195,17 @@ def _declarations(draft: Draft, statement: Statement) -> None:
 
 def _starts(draft: Draft, statement: Statement) -> None:
     expect_text(statement.rest, statement.span, "start", "start h^0 = 0")
-    tree = read_tree(draft.source, statement.rest, "starts")
+    tree = _tree(draft, statement.rest, "starts")
     where = _places(draft, statement)
     for entry in subtrees(tree):
-        left, right = subtrees(entry)
+        left, *rest = subtrees(entry)
         parts = access_parts(left)
         if parts is None or not parts.superscripts or parts.subscripts:
             raise BadSyntax("A start names a state and a step.", where(left), "For example start h^0 = 0.")
-        given = entry.data == "start_given"
-        draft.starts.append(Begun(parts, left, None if given else right, right if given else None, where))
+        ranges = tuple(part for tree in rest if tree.data == "for_ranges" for part in subtrees(tree))
+        space = next((tree for tree in rest if tree.data == "space"), None)
+        value = None if entry.data == "start_given" else rest[0]
+        draft.starts.append(Begun(parts, left, value, space, ranges, where))
 
 
 def _for(draft: Draft, statement: Statement) -> None:
@@ -211,7 +223,7 @@ def _for(draft: Draft, statement: Statement) -> None:
         )
     rest = statement.rest.slice(0, len(head)) if colon else statement.rest
     expect_text(rest, statement.span, "for", "for t = 1..T:")
-    tree = read_tree(draft.source, rest, "ranges")
+    tree = _tree(draft, rest, "ranges")
     draft.block = tuple(subtrees(tree)), _places(draft, statement)
     draft.block_span = statement.span
 
@@ -226,7 +238,7 @@ def _end(draft: Draft, statement: Statement) -> None:
 
 def _where(draft: Draft, statement: Statement) -> None:
     expect_text(statement.rest, statement.span, "where", "where f is tanh")
-    tree = read_tree(draft.source, statement.rest, "bindings")
+    tree = _tree(draft, statement.rest, "bindings")
     where = _places(draft, statement)
     for entry in subtrees(tree):
         name, row = (str(child) for child in entry.children)
@@ -258,7 +270,7 @@ def _equation(draft: Draft, statement: Statement) -> None:
         message = f"This line is neither an equation nor a section; it begins with '{word[:40]}'."
         listed = f"Sections begin with {', '.join(KEYWORDS)}."
         raise BadSyntax(message, statement.span, did_you_mean(word, KEYWORDS, listed))
-    tree = read_tree(draft.source, statement.rest, "equation")
+    tree = _tree(draft, statement.rest, "equation")
     where = _places(draft, statement)
     left, value, *rest = subtrees(tree)
     parts = access_parts(left)
@@ -284,7 +296,9 @@ def _either(draft: Draft, statement: Statement, block: tuple[Node, ...]) -> Call
 SECTIONS: dict[str, Callable[[Draft, Statement], None]] = {
     "title": _title,
     "source": _source,
-    "sizes": _sizes,
+    "option": _already_read,
+    "sizes": _already_read,
+    "index": _already_read,
     "given": _declarations,
     "learn": _declarations,
     "start": _starts,

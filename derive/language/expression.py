@@ -21,9 +21,19 @@ def index(name: str) -> sp.Symbol:
     return sp.Symbol(name, integer=True)
 
 
-def size(name: str) -> sp.Symbol:
-    """The size called ``name`` (T, n, d …), a positive integer; equal names give equal symbols."""
-    return sp.Symbol(name, integer=True, positive=True)
+def size(name: str, smallest: int = 1) -> sp.Symbol:
+    """The size called ``name`` (T, n, d …), an integer from 1 or from 0 on; equal names give equal symbols."""
+    return sp.Symbol(name, integer=True, positive=True) if smallest else sp.Symbol(name, integer=True, nonnegative=True)
+
+
+def is_size(symbol: sp.Basic) -> bool:
+    """``symbol`` is a size and no index: it is never negative."""
+    return bool(symbol.is_nonnegative)
+
+
+def smallest(symbol: sp.Symbol) -> int:
+    """The smallest value that a size may take."""
+    return 1 if symbol.is_positive else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +67,15 @@ class Divides:
 
 
 Condition = Within | Divides
+
+
+@dataclass(frozen=True)
+class Range:
+    """``index = lower … upper``, both ends included."""
+
+    index: sp.Symbol
+    lower: Integer
+    upper: Integer
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +187,7 @@ class Apply:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A function of whole arrays, a row of ARRAY_FUNCTIONS: softmax(s), logsumexp(s), sum(a), trace(A)."""
+    """A function of whole arrays, a row of ARRAY_FUNCTIONS: softmax(s), trace(A), inv(X), solve(A, b)."""
 
     function: str
     arguments: tuple[Expression, ...]
@@ -184,6 +203,29 @@ class Diagonal:
 
 
 @dataclass(frozen=True, slots=True)
+class Slice:
+    """A part of ``operand``: on each axis one position, or all from a first to a last one, both included.
+
+    An axis with one position is gone from the shape; with one position on each it is an entry, a number.
+    """
+
+    operand: Expression
+    places: tuple[Integer | tuple[Integer, Integer], ...]
+    span: Span | None = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class LogSumExp:
+    """log Σ exp(body) over ``index = lower … upper``, for a scalar body."""
+
+    index: sp.Symbol
+    lower: Integer
+    upper: Integer
+    body: Expression
+    span: Span | None = _span()
+
+
+@dataclass(frozen=True, slots=True)
 class Sum:
     """Σ of ``body`` over ``index = lower … upper``; empty when upper < lower."""
 
@@ -191,6 +233,33 @@ class Sum:
     lower: Integer
     upper: Integer
     body: Expression
+    span: Span | None = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Maximum:
+    """The largest ``body`` over ``ranges``, of positions where all ``conditions`` hold; 0 where there is none.
+
+    A NaN counts as the largest. ``ties`` says which of several largest ones are taken: the first in reading order (the
+    last index runs fastest), all of them by equal shares, or each wholly. ``choice`` is for differentiation: the entry
+    of the array that holds the share of a position, in which the maximum is Σ choice · body; no value depends on it,
+    and it is none of ``children``.
+    """
+
+    ranges: tuple[Range, ...]
+    body: Expression
+    conditions: tuple[Condition, ...] = ()
+    ties: str = "first"
+    choice: Access | None = None
+    span: Span | None = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How much of ``maximum``, of numbers, is the body at position ``at``: 1, a part of 1 in a tie, or 0."""
+
+    maximum: Maximum
+    at: tuple[Integer, ...]
     span: Span | None = _span()
 
 
@@ -287,7 +356,11 @@ Expression = (
     | Apply
     | Call
     | Diagonal
+    | Slice
+    | LogSumExp
     | Sum
+    | Maximum
+    | Share
     | OrderedProduct
     | Guard
     | Identity
@@ -308,6 +381,8 @@ def children(expression: Expression) -> Iterator[Expression]:
         case Block(rows=rows):
             for row in rows:
                 yield from row
+        case Maximum(body=body):
+            yield body
         case _:
             for item in fields(expression):
                 value = getattr(expression, item.name)
@@ -328,6 +403,9 @@ def map_children(function: Callable[[Expression], Expression], expression: Expre
     """``expression`` with ``function`` applied to each expression directly inside it."""
     if isinstance(expression, Block):
         return replace(expression, rows=tuple(tuple(function(entry) for entry in row) for row in expression.rows))
+    if isinstance(expression, Maximum):
+        body = function(expression.body)
+        return expression if body == expression.body else replace(expression, body=body)
     changes: dict[str, object] = {}
     for item in fields(expression):
         value = getattr(expression, item.name)
@@ -353,7 +431,10 @@ def substitute_indices(expression: Expression, values: dict[sp.Symbol, Integer])
         return type(item)(*(integer(getattr(item, f.name)) for f in fields(item)))
 
     match expression:
-        case Sum(index=bound, lower=lower, upper=upper, body=body):
+        case (
+            Sum(index=bound, lower=lower, upper=upper, body=body)
+            | LogSumExp(index=bound, lower=lower, upper=upper, body=body)
+        ):
             inner = {key: value for key, value in values.items() if key != bound}
             bound, body = _fresh_where_captured(bound, body, inner)
             return replace(
@@ -362,6 +443,12 @@ def substitute_indices(expression: Expression, values: dict[sp.Symbol, Integer])
                 lower=integer(lower),
                 upper=integer(upper),
                 body=substitute_indices(body, inner),
+            )
+        case Maximum():
+            return _substituted_maximum(expression, values)
+        case Share(maximum=maximum, at=at):
+            return replace(
+                expression, maximum=_substituted_maximum(maximum, values), at=tuple(integer(place) for place in at)
             )
         case OrderedProduct(index=bound, first=first, last=last, body=body):
             inner = {key: value for key, value in values.items() if key != bound}
@@ -375,6 +462,9 @@ def substitute_indices(expression: Expression, values: dict[sp.Symbol, Integer])
                 superscripts=tuple(integer(entry) for entry in superscripts),
                 subscripts=tuple(integer(entry) for entry in subscripts),
             )
+        case Slice(operand=operand, places=places):
+            moved = (tuple(map(integer, p)) if isinstance(p, tuple) else integer(p) for p in places)
+            return replace(expression, operand=substitute_indices(operand, values), places=tuple(moved))
         case SizeValue(value=value):
             return replace(expression, value=integer(value))
         case Identity(size=extent):
@@ -398,8 +488,51 @@ def _fresh_where_captured(
     taken = {symbol for value in values.values() for symbol in sp.sympify(value).free_symbols}
     if bound not in taken:
         return bound, body
-    name = next(candidate for candidate in _candidates(bound.name) if index(candidate) not in taken)
+    used = {str(symbol) for symbol in taken} | {str(symbol) for symbol in symbols_of(body)}
+    name = next(candidate for candidate in _candidates(bound.name) if candidate not in used)
     return index(name), substitute_indices(body, {bound: index(name)})
+
+
+def _substituted_maximum(maximum: Maximum, values: dict[sp.Symbol, Integer]) -> Maximum:
+    """Range by range: an end may mention the indices of ranges before it, and sees them as they are renamed."""
+    used = {str(symbol) for symbol in symbols_of(maximum)}
+    ranges: list[Range] = []
+    for item in maximum.ranges:
+        ends = substitute_indices(Filled(0, (item.lower, item.upper)), values)
+        assert isinstance(ends, Filled)
+        lower, upper = ends.shape
+        values = {key: value for key, value in values.items() if key != item.index}
+        bound, taken = item.index, {symbol for value in values.values() for symbol in sp.sympify(value).free_symbols}
+        if bound in taken:
+            used |= {str(symbol) for symbol in taken}
+            bound = index(next(candidate for candidate in _candidates(bound.name) if candidate not in used))
+            values = {**values, item.index: bound}
+        ranges.append(Range(bound, lower, upper))
+    guard = substitute_indices(Guard(maximum.conditions, maximum.body), values)
+    choice = None if maximum.choice is None else substitute_indices(maximum.choice, values)
+    assert isinstance(guard, Guard)
+    assert choice is None or isinstance(choice, Access)
+    return replace(maximum, ranges=tuple(ranges), body=guard.body, conditions=guard.conditions, choice=choice)
+
+
+def symbols_of(expression: Expression) -> set[sp.Basic]:
+    """Every size and index that ``expression`` mentions, bound ones too."""
+    found: set[sp.Basic] = set()
+    for node in walk(expression):
+        parts = [value for item in fields(node) for value in _flat(getattr(node, item.name))]
+        found |= {symbol for part in parts if isinstance(part, sp.Basic) for symbol in part.free_symbols}
+    return found
+
+
+def _flat(value: object) -> Iterator[object]:
+    match value:
+        case tuple():
+            for entry in value:
+                yield from _flat(entry)
+        case Within() | Divides() | Range():
+            yield from (getattr(value, item.name) for item in fields(value))
+        case _:
+            yield value
 
 
 def _candidates(name: str) -> Iterator[str]:

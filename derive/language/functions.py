@@ -1,4 +1,4 @@
-"""The tables of functions: of one number, of whole arrays, and losses written in the language itself."""
+"""The tables of functions of one number, and of losses written in the language itself."""
 
 from __future__ import annotations
 
@@ -54,6 +54,11 @@ def _positive(numbers: Any, x: Any) -> Any:
 
 def _magnitude(numbers: Any, x: Any) -> Any:
     return numbers.where(_positive(numbers, x), x, -x)
+
+
+def _nonzero(numbers: Any, x: Any) -> Any:
+    """x, and 1 for 0: so that what is not taken at 0 has no infinite slope there either."""
+    return numbers.where(x == 0, 1 + 0 * x, x)
 
 
 FUNCTIONS: dict[str, Function] = {
@@ -127,11 +132,21 @@ FUNCTIONS: dict[str, Function] = {
     ),
     "sqrt": Function(
         sp.sqrt(X),
-        1 / (2 * Y),
-        lambda m, x: m.sqrt(x),
+        symbolic("reciprocal")(2 * Y),
+        lambda m, x: m.where(x == 0, 0 * x, m.sqrt(_nonzero(m, x))),
         "the rule for inverse functions, applied to the square",
         domain=(0.3, 3.0),
         inlined=True,
+        kink="the slope at 0, where there is none, is taken as 0",
+    ),
+    "reciprocal": Function(
+        1 / X,
+        -(Y**2),
+        lambda m, x: m.where(x == 0, 0 * x, 1 / _nonzero(m, x)),
+        "the quotient rule on 1 / x",
+        domain=(0.3, 3.0),
+        inlined=True,
+        kink="the value at 0 and the slope there are taken as 0",
     ),
     "sin": Function(
         sp.sin(X), symbolic("cos")(X), lambda m, x: m.sin(x), "the addition theorem", steepest=1.0, inlined=True
@@ -142,83 +157,6 @@ FUNCTIONS: dict[str, Function] = {
 }
 """Every elementwise function the language knows; a name that ``where`` does not bind to one of these is opaque."""
 
-
-Entry = Callable[..., Any]
-"""entry(i, …) is the entry of an argument at those indices, as a SymPy expression."""
-
-
-@dataclass(frozen=True)
-class ArrayFunction:
-    """One function of a whole array: its entries in index notation, and how it is evaluated.
-
-    ``entry(argument, shape, indices)`` is its value at ``indices``; ``scalar`` says whether the value is a number or of
-    the argument's shape; ``rank`` is the number of axes the argument must have, None for any.
-    """
-
-    entry: Callable[[Entry, tuple[sp.Expr, ...], tuple[sp.Expr, ...]], Any]
-    evaluate: Callable[[Any, Any], Any]
-    source: str
-    scalar: bool
-    rank: int | None = None
-
-
-def total(argument: Entry, shape: tuple[sp.Expr, ...]) -> Any:
-    """The sum of ``argument`` over all its entries, with fresh bound indices."""
-    bound = tuple(sp.Dummy("j", integer=True) for _ in shape)
-    body = argument(*bound)
-    for variable, extent in zip(reversed(bound), reversed(shape), strict=True):
-        body = sp.Sum(body, (variable, 0, extent - 1))
-    return body
-
-
-def _exponentials(argument: Entry, shape: tuple[sp.Expr, ...]) -> Any:
-    return total(lambda *indices: symbolic("exp")(argument(*indices)), shape)
-
-
-def _log_sum_exp(numbers: Any, x: Any) -> Any:
-    largest = numbers.max(numbers.real(x))
-    return largest + numbers.log(numbers.sum(numbers.exp(x - largest)))
-
-
-def _softmax(numbers: Any, x: Any) -> Any:
-    weights = numbers.exp(x - numbers.max(numbers.real(x)))
-    return weights / numbers.sum(weights)
-
-
-def _trace(argument: Entry, shape: tuple[sp.Expr, ...]) -> Any:
-    bound = sp.Dummy("j", integer=True)
-    return sp.Sum(argument(bound, bound), (bound, 0, shape[0] - 1))
-
-
-ARRAY_FUNCTIONS: dict[str, ArrayFunction] = {
-    "softmax": ArrayFunction(
-        lambda argument, shape, indices: symbolic("exp")(argument(*indices)) / _exponentials(argument, shape),
-        _softmax,
-        "exp of each entry over the sum of all exps",
-        scalar=False,
-        rank=1,
-    ),
-    "logsumexp": ArrayFunction(
-        lambda argument, shape, indices: symbolic("log")(_exponentials(argument, shape)),
-        _log_sum_exp,
-        "log of the sum of the exps",
-        scalar=True,
-        rank=1,
-    ),
-    "sum": ArrayFunction(
-        lambda argument, shape, indices: total(argument, shape),
-        lambda m, x: m.sum(x),
-        "all entries added",
-        scalar=True,
-    ),
-    "trace": ArrayFunction(
-        lambda argument, shape, indices: _trace(argument, shape),
-        lambda m, x: m.trace(x),
-        "the diagonal added",
-        scalar=True,
-        rank=2,
-    ),
-}
 
 LOSSES: dict[str, tuple[tuple[str, ...], str]] = {
     "squared": (("prediction", "target"), "<prediction - target, prediction - target> / 2"),

@@ -10,17 +10,20 @@ import sympy as sp
 from lark import Token
 
 from derive.language.access import Parts
+from derive.language.axes import extent_of
 from derive.language.context import Context
 from derive.language.draft import Begun, Declared, Draft, Written
 from derive.language.elaborate import read
-from derive.language.errors import BadSyntax, RangeError, RedefinedName
-from derive.language.expression import Integer, Number, Span, index
+from derive.language.errors import BadSyntax, RangeError, RedefinedName, ShapeMismatch, TooLarge
+from derive.language.expression import Expression, Integer, Number, Span, index
 from derive.language.printer import STEP
 from derive.language.reading import Node, subtrees, word, words_in
-from derive.language.shapes import Arrays, Known
+from derive.language.shapes import Arrays, Known, describe
 from derive.language.sums import index_range
 from derive.language.system import Declaration, Range, Shape
 from derive.language.whole import bare_name, whole
+
+MOST_STARTS = 100
 
 
 @dataclass(frozen=True)
@@ -30,9 +33,12 @@ class Target:
     name: str
     times: tuple[Range, ...]
     shifts: tuple[Integer, ...]
-    subscripts: tuple[sp.Symbol, ...]
+    subscripts: tuple[Integer, ...]
+    """An index each, or several that share an axis: g*K + k."""
+    indices: tuple[sp.Symbol, ...]
+    """The indices in the subscripts, in the order in which they are written."""
     explicit: tuple[Range, ...]
-    """Ranges given for subscripts by a 'for' at the end of the equation."""
+    """Ranges given for them by a 'for' at the end of the equation."""
 
 
 @dataclass
@@ -44,16 +50,28 @@ class Names:
     superscripts: dict[str, tuple[Range, ...]]
     integers: dict[str, Integer]
     functions: dict[str, str]
+    counted: dict[str, tuple[Integer, Integer]]
+    ties: str = "first"
 
     def context(self, place: Callable[[Node | Token], Span], strict: bool = True, guess: int = 0) -> Context:
         """The context outside all loops."""
         arrays = Arrays(self.shapes, guess, frozenset(name for name, ranges in self.superscripts.items() if ranges))
-        return Context(arrays, self.superscripts, self.integers, self.functions, place, strict=strict)
+        return Context(
+            arrays,
+            self.superscripts,
+            self.integers,
+            self.functions,
+            place,
+            strict=strict,
+            counted=self.counted,
+            ties=self.ties,
+        )
 
 
 def names_of(draft: Draft) -> tuple[Names, list[Target]]:
     """The arrays of ``draft`` and the targets of its equations."""
-    names = Names({}, {}, {}, dict(draft.sizes), draft.functions)
+    ties = dict(draft.conventions).get("ties", "first")
+    names = Names({}, {}, {}, dict(draft.sizes), draft.functions, draft.all_sizes.counted, ties)
     spans: dict[str, Span] = {}
     for entry in draft.declared:
         declaration = _declaration(entry, names)
@@ -138,7 +156,13 @@ def _declaration(entry: Declared, names: Names) -> Declaration:
         )
     shape = shape_of_space(entry.space, context)
     role = "given" if entry.role == "given" else "learn"
-    return Declaration(str(name), role, shape, tuple(superscripts), entry.description, span=entry.place(entry.target))
+    span = entry.place(entry.target)
+    if entry.structure and (len(shape) != 2 or sp.expand(shape[0] - shape[1]) != 0):
+        message = f"{name} is {describe(shape)}, and only a square matrix is {entry.structure}."
+        raise ShapeMismatch(message, span, f"For example {name} in R^(n x n) {entry.structure}.")
+    return Declaration(
+        str(name), role, shape, tuple(superscripts), entry.description, span=span, structure=entry.structure
+    )
 
 
 def _marks(target: Node) -> list[str]:
@@ -155,7 +179,7 @@ def _target(entry: Written, names: Names, both: set[str]) -> Target:
             raise RedefinedName(f"{found.index} runs over two ranges.", entry.place(node), "Take another letter.")
         context = context.with_index(word(node))
         ranges[found.index.name] = found
-    above, below = _positions(entry.target, ranges, context, entry)
+    above, subscripts, below = _positions(entry.target, ranges, context, entry)
     times: list[Range] = []
     shifts: list[Integer] = []
     for value in above:
@@ -181,14 +205,15 @@ def _target(entry: Written, names: Names, both: set[str]) -> Target:
         )
     name = f"{entry.name}{STEP}" if entry.name in both and times else entry.name
     explicit = tuple(ranges[symbol] for symbol in below if symbol in ranges)
-    return Target(name, tuple(times), tuple(shifts), tuple(index(symbol) for symbol in below), explicit)
+    return Target(name, tuple(times), tuple(shifts), tuple(subscripts), tuple(map(index, below)), explicit)
 
 
 def _positions(
     parts: Parts, ranges: dict[str, Range], context: Context, entry: Written
-) -> tuple[list[Integer], list[str]]:
-    """The superscripts as integers and the subscripts as names of indices."""
+) -> tuple[list[Integer], list[Integer], list[str]]:
+    """The superscripts and the subscripts as integers, and the names of the indices in the subscripts."""
     above: list[Integer] = []
+    subscripts: list[Integer] = []
     below: list[str] = []
     for node in parts.superscripts:
         stem, _, tail = bare_name(node).partition("_")
@@ -197,12 +222,23 @@ def _positions(
             below += [tail] if tail in ranges or len(tail) == 1 else list(tail)
         else:
             above.append(whole(node, context))
+    subscripts += [index(name) for name in below]
     for node in parts.subscripts:
-        if not bare_name(node):
+        if bare_name(node):
+            below.append(bare_name(node))
+            subscripts.append(index(below[-1]))
+            continue
+        tokens = [token for token in words_in(node) if token.type == "NAME"]
+        fresh = [token for token in tokens if str(token) in ranges or str(token) not in context.integers]
+        inner = context
+        for token in fresh:
+            inner = inner if str(token) in inner.integers else inner.with_index(token)
+        if not fresh:
             raise BadSyntax(
-                "On the left, subscripts are plain indices.", entry.place(node), "For example y[i] = x[2*i] + b."
+                "On the left, subscripts are indices.", entry.place(node), "For example y[i] = … or y[g*K + k] = … ."
             )
-        below.append(bare_name(node))
+        subscripts.append(whole(node, inner))
+        below += [str(token) for token in fresh]
     for name in below:
         if below.count(name) > 1:
             raise BadSyntax(
@@ -210,14 +246,36 @@ def _positions(
             )
         if name in context.integers and name not in ranges:
             raise RedefinedName(f"{name} is a size.", entry.place(entry.left), "Take another letter for the index.")
-    return above, below
+    return above, subscripts, below
+
+
+def target_ranges(
+    entry: Written, target: Target, value: Expression, context: Context, shape: Known
+) -> dict[sp.Symbol, Range] | None:
+    """The range of every index in the subscripts on the left; None while it does not follow.
+
+    ``shape`` tells the range of an index that has an axis of its own, where nothing else does.
+    """
+    found = {item.index: item for item in target.explicit}
+    own = dict(zip(target.subscripts, shape or (), strict=False))
+    for symbol in target.indices:
+        if symbol in found:
+            continue
+        inner = replace(context, strict=context.strict and symbol not in own)
+        ends = index_range(symbol, value, entry.place(entry.left), inner)
+        if ends is None and symbol in own:
+            ends = sp.Integer(0), own[symbol] - 1
+        if ends is None:
+            return None
+        found[symbol] = Range(symbol, *ends)
+    return {symbol: found[symbol] for symbol in target.indices}
 
 
 def equation_context(entry: Written, target: Target, names: Names, strict: bool = True, guess: int = 0) -> Context:
     """The context of the right side of an equation."""
     context = names.context(entry.place, strict, guess)
     indices = {item.index.name: item.index for item in (*target.times, *target.explicit)}
-    indices |= {symbol.name: symbol for symbol in target.subscripts}
+    indices |= {symbol.name: symbol for symbol in target.indices}
     return replace(context, integers={**context.integers, **indices})
 
 
@@ -260,11 +318,31 @@ def _next_shape(draft: Draft, names: Names, targets: list[Target], queue: deque[
     return next((number for guess in (0, 1, 2) for number in pending if attempt(number, guess)), None)
 
 
+def start_contexts(begun: Begun, names: Names, strict: bool = True) -> list[Context]:
+    """The context of each boundary value that one entry writes: one, or one for every number in its ranges."""
+    contexts = [names.context(begun.place, strict)]
+    for node in begun.ranges:
+        found = range_of(node, contexts[0])
+        if not (found.lower.is_Integer and found.upper.is_Integer):
+            message = f"How many values {found.lower}..{found.upper} are is not known."
+            raise RangeError(message, begun.place(node), "First values are listed by numbers, as in t = -1..0.")
+        if len(contexts) * (found.upper - found.lower + 1) > MOST_STARTS:
+            raise TooLarge(f"There are more than {MOST_STARTS} first values.", begun.place(node), "Give fewer.")
+        steps = range(int(found.lower), int(found.upper) + 1)
+        name = found.index.name
+        contexts = [
+            replace(context, integers={**context.integers, name: sp.Integer(step)})
+            for context in contexts
+            for step in steps
+        ]
+    return contexts
+
+
 def _start_shape(begun: Begun, names: Names) -> None:
     name = names.context(begun.place).array(str(begun.target.name), True)
     if name is None or names.shapes[name] is not None:
         return
-    context = names.context(begun.place, strict=False)
+    context = start_contexts(begun, names, strict=False)[0]
     if begun.space is not None:
         names.shapes[name] = shape_of_space(begun.space, context)
     elif begun.value is not None:
@@ -277,13 +355,7 @@ def _attempt(entry: Written, target: Target, names: Names, guess: int) -> Known:
     value, shape = read(entry.value, context)
     if not target.subscripts:
         return shape
-    given = {item.index: item for item in target.explicit}
-    extents: list[Integer] = []
-    for symbol in target.subscripts:
-        if symbol in given:
-            extents.append(given[symbol].upper + 1)
-        elif (found := index_range(symbol, value, entry.place(entry.left), context)) is not None:
-            extents.append(found[1] + 1)
-        else:
-            return None
-    return tuple(extents)
+    ranges = target_ranges(entry, target, value, context, None)
+    if ranges is None:
+        return None
+    return tuple(extent_of(subscript, ranges, entry.place(entry.left)) for subscript in target.subscripts)

@@ -17,11 +17,11 @@ MAX_NESTING = 80
 FREE_TEXT = ("title", "source")
 """Sections whose text is taken as it is."""
 
-KEYWORDS = (*FREE_TEXT, "sizes", "given", "learn", "start", "for", "end", "where", "convention")
+KEYWORDS = (*FREE_TEXT, "option", "sizes", "index", "given", "learn", "start", "for", "end", "where", "convention")
 
 _OPEN, _CLOSE = "([{", ")]}"
 _UNFINISHED = re.compile(r"(?:[,=+\-*/@·⊙∘⊗]|\\(?:odot|circ|cdot)|\bof|\bin)\s*$")
-_CONTINUES = re.compile(r"\s*(?:[+\-*/@·⊙∘⊗]|\.\*)")
+_CONTINUES = re.compile(r"\s*(?:[+\-*/@·⊙∘⊗]|\.\*|when\s)")
 _EQUATION = re.compile(r"\s*[^\W\d]\w*(?:\^(?:\{[^}]*\}|\w+)|\[[^\]]*\])*\s*=(?!.*\bof\b)")
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import sympy as sp
 
 from derive.language.access import require_sizes
+from derive.language.axes import extent_of
 from derive.language.checks import check, check_order
 from derive.language.context import Context
 from derive.language.draft import Begun, Draft, Written, drafted
@@ -20,25 +21,38 @@ from derive.language.errors import (
     ShapeMismatch,
 )
 from derive.language.expression import Access, Expression, Filled, Number, index, substitute_indices
-from derive.language.infer import Names, Target, equation_context, find_shapes, names_of, shape_of_space
+from derive.language.infer import (
+    Names,
+    Target,
+    equation_context,
+    find_shapes,
+    names_of,
+    shape_of_space,
+    start_contexts,
+    target_ranges,
+)  # fmt: skip
 from derive.language.lines import measure, refuse, source_of, statements
+from derive.language.options import Choices
+from derive.language.printer import integer_source
 from derive.language.reading import place, read_tree
 from derive.language.shapes import Arrays, describe, same
 from derive.language.spelling import original, respell
-from derive.language.sums import index_range
-from derive.language.system import Declaration, Equation, Program, Range, Start, System
+from derive.language.system import Declaration, Equation, Program, Start, System
 from derive.language.whole import whole
 
 LOSS_NAMES = ("loss", "ell")
 
 
-def parse(text: str | bytes, name: str = "") -> System:
-    """The system that ``text`` defines; DefinitionError, with the place and a repair, where it defines none."""
+def parse(text: str | bytes, name: str = "", choices: Choices | None = None) -> System:
+    """The system that ``text`` defines; DefinitionError, with the place and a repair, where it defines none.
+
+    ``choices`` are values of its options and numbers for its sizes, a tuple where they differ between components.
+    """
     source = None
     try:
         source = source_of(text)
         measure(source)
-        return _system(drafted(source, statements(source)), name)
+        return _system(drafted(source, statements(source), choices or {}), name)
     except DefinitionError as error:
         raise refuse(source, error, name) from None
 
@@ -88,12 +102,28 @@ def _system(draft: Draft, name: str) -> System:
     starts = _starts(draft, names)
     sizes = tuple(value for value in draft.sizes.values() if isinstance(value, sp.Symbol))
     bound = tuple((function, row) for function, row in draft.functions.items() if row)
-    program = Program(sizes, (*names.declarations.values(), *defined), starts, equations, bound)
+    program = Program(
+        sizes,
+        (*names.declarations.values(), *defined),
+        starts,
+        equations,
+        bound,
+        tuple(draft.all_sizes.derived),
+        tuple(draft.all_sizes.counts),
+    )
     loss = next((entry for entry in LOSS_NAMES if entry in names.shapes), "")
     if not loss:
         raise MissingLoss("No equation defines the loss.", draft.last, "Add a line such as loss = (yhat - y)^2 / 2.")
     system = System(
-        draft.title, program, loss, tuple(draft.sources), tuple(draft.size_words), tuple(draft.conventions), name
+        draft.title,
+        program,
+        loss,
+        tuple(draft.sources),
+        tuple(draft.all_sizes.words),
+        tuple(draft.conventions),
+        name,
+        tuple(draft.all_sizes.defaults),
+        draft.options,
     )
     return check(system)
 
@@ -110,8 +140,6 @@ def _equation(entry: Written, target: Target, names: Names) -> Equation:
     value, shape = read(entry.value, context)
     require_sizes(value)
     span = entry.place(entry.left)
-    given = {item.index: item for item in target.explicit}
-    ranges: list[Range] = list(target.times)
     expected = names.shapes[target.name]
     if expected is None:
         raise ShapeMismatch(
@@ -119,18 +147,16 @@ def _equation(entry: Written, target: Target, names: Names) -> Equation:
             span,
             "Name a start or a parameter that tells it.",
         )
-    for symbol, extent in zip(target.subscripts, expected, strict=False):
-        over = given.get(symbol)
-        if over is None:
-            lower, upper = index_range(symbol, value, span, context) or (sp.Integer(0), extent - 1)
-            over = Range(symbol, lower, upper)
-        if over.lower != 0 or not same((over.upper,), (extent - 1,)):
+    found = target_ranges(entry, target, value, context, expected) or {}
+    for subscript, extent in zip(target.subscripts, expected, strict=False):
+        length = extent_of(subscript, found, span)
+        if not same((length,), (extent,)):
             raise RangeError(
-                f"{symbol} runs over {over.lower}..{over.upper}.",
+                f"{integer_source(subscript)} runs over 0..{integer_source(length - 1)}.",
                 span,
-                f"On the left it runs over the whole axis, 0..{extent - 1}.",
+                f"On the left it runs over the whole axis, 0..{integer_source(extent - 1)}.",
             )
-        ranges.append(over)
+    ranges = [*target.times, *found.values()]
     expected = () if target.subscripts else expected
     if not same(shape, expected):
         message = f"{entry.name} is {describe(expected)}, its right side is {describe(shape)}."
@@ -144,16 +170,15 @@ def _equation(entry: Written, target: Target, names: Names) -> Equation:
 
 def _starts(draft: Draft, names: Names) -> tuple[Start, ...]:
     found: dict[str, Start] = {}
-    for begun in draft.starts:
-        start = _start(begun, names)
+    for begun, context in ((begun, context) for begun in draft.starts for context in start_contexts(begun, names)):
+        start = _start(begun, names, context)
         if start.key in found:
             raise RedefinedName(f"{start.key} is given twice.", start.span, "Keep one of the two.")
         found[start.key] = start
     return tuple(found.values())
 
 
-def _start(begun: Begun, names: Names) -> Start:
-    context = names.context(begun.place)
+def _start(begun: Begun, names: Names, context: Context) -> Start:
     written = str(begun.target.name)
     name = context.array(written, True)
     span = begun.place(begun.left)
@@ -181,14 +206,15 @@ def _start(begun: Begun, names: Names) -> Start:
             raise ShapeMismatch(
                 f"{written} is {describe(shape)}.", begun.place(begun.space), "The start has the shape of the state."
             )
+    if begun.value is None:
         return Start(access, None, span)
-    assert begun.value is not None
+    is_said = begun.space is not None
     value, value_shape = read(begun.value, context)
     if isinstance(value, Number) and value.value in (0, 1) and shape:
-        return Start(access, Filled(int(value.value), shape), span)
+        return Start(access, Filled(int(value.value), shape), span, is_said)
     if not same(value_shape, shape):
         message = f"{written} is {describe(shape)}, its start is {describe(value_shape)}."
         raise ShapeMismatch(
             message, begun.place(begun.value), "The start has the shape of the state; 0 and 1 stand for any shape."
         )
-    return Start(access, value, span)
+    return Start(access, value, span, is_said)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import sympy as sp
+
 from derive.language.access import access_parts, read_array, runs_over_time
 from derive.language.context import Context, Reader, Reading, Rule, made
 from derive.language.errors import BadSyntax, ShapeMismatch, TooLarge
-from derive.language.expression import Expression, Number, Power, Product, Span, Transpose, walk
+from derive.language.expression import Call, Expression, Integer, Number, Power, Product, Span, Transpose, walk
 from derive.language.printer import bracketed, expression_source
 from derive.language.products import integer_value
-from derive.language.reading import Node, first, subtrees
+from derive.language.reading import Node, first, subtrees, words_in
 from derive.language.shapes import SCALAR, Known, combine, describe
-from derive.language.system import Shape
 from derive.language.whole import MAX_EXPONENT, bare_name, exponents
 
 MAX_DEGREE = 9
 """The highest power of a matrix: A^3 is written out as A A A."""
+ONE = sp.Integer(1)
 
 
 def _raised(node: Node, context: Context, read: Reader) -> Reading:
@@ -26,6 +28,9 @@ def _raised(node: Node, context: Context, read: Reader) -> Reading:
     is_name_t = len(inner) == 1 and bare_name(inner[0]) == "T"
     base, shape = read(tree, context)
     span = context.place(node)
+    if len(inner) == 1 and _is_minus_t(inner[0]) and (shape != SCALAR or "T" not in context.integers):
+        inverse, shape = _matrix_power(base, shape, -ONE, span, context)
+        return _transpose_of(inverse, shape, node, context)
     if is_name_t and (shape != SCALAR or "T" not in context.integers):
         return _transpose_of(base, shape, node, context)
     if len(inner) > 1:
@@ -34,21 +39,36 @@ def _raised(node: Node, context: Context, read: Reader) -> Reading:
     power, power_shape = read(inner[0], context)
     _limit(power, context, exponent)
     if shape:
-        return _matrix_power(base, shape, power, span, context)
+        degree = integer_value(power)
+        if degree is None:
+            repair = (
+                f"Powers of a matrix are -1 and whole numbers up to {MAX_DEGREE}; .^ takes the power of each entry."
+            )
+            text = f"{bracketed(base)} to the power {expression_source(power)}"
+            raise BadSyntax(f"{text} is not in the language.", span, repair)
+        return _matrix_power(base, shape, degree, span, context)
     return made(Power(base, power, span=span), [shape, power_shape], context)
 
 
-def _matrix_power(base: Expression, shape: Shape, power: Expression, span: Span, context: Context) -> Reading:
-    """A A A, the matrix multiplied by itself."""
+def _is_minus_t(node: Node) -> bool:
+    """The exponent is -T, as in X^{-T}."""
+    words = [str(token) for token in words_in(node)]
+    return words == ["-", "T"]
+
+
+def _matrix_power(base: Expression, shape: Known, power: Integer, span: Span, context: Context) -> Reading:
+    """A A A, the matrix multiplied by itself, or its inverse."""
     text = bracketed(base)
-    if len(shape) != 2:
+    if shape is not None and len(shape) != 2:
         repair = f"Write {text} .^ 2 entry by entry, or <{text}, {text}> for the sum of squares."
         raise ShapeMismatch(f"{text} is {describe(shape)} and has no power.", span, repair)
-    degree = integer_value(power)
-    if degree is None or not degree.is_Integer or not 2 <= int(degree) <= MAX_DEGREE:
-        repair = f"Powers of a matrix are whole numbers from 2 to {MAX_DEGREE}; .^ takes the power of each entry."
-        raise BadSyntax(f"{text} to the power {expression_source(power)} is not in the language.", span, repair)
-    return made(Product((base,) * int(degree), span=span), [shape] * int(degree), context)
+    if not power.is_Integer or power in (0, 1) or abs(int(power)) > MAX_DEGREE:
+        repair = f"Powers of a matrix are -1 and whole numbers up to {MAX_DEGREE}; .^ takes the power of each entry."
+        raise BadSyntax(f"{text} to the power {power} is not in the language.", span, repair)
+    if power < 0:
+        base, shape = made(Call("inv", (base,), span=span), [shape], context)
+    degree = abs(int(power))
+    return (base, shape) if degree == 1 else made(Product((base,) * degree, span=span), [shape] * degree, context)
 
 
 def _limit(power: Expression, context: Context, node: Node) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
-from itertools import groupby, pairwise
+from itertools import groupby, takewhile, pairwise
 
 import sympy as sp
 from sympy.printing.str import StrPrinter
 
+from derive.language.array_functions import ARRAY_FUNCTIONS
 from derive.language.expression import (
     Access,
     Add,
@@ -26,25 +28,33 @@ from derive.language.expression import (
     Inner,
     Integer,
     Kronecker,
+    LogSumExp,
+    Maximum,
     Negative,
     Number,
     OrderedProduct,
     Power,
     Product,
     Quotient,
+    Share,
     SizeValue,
+    Slice,
     Sum,
     Transpose,
     Vectorised,
+    smallest,
     walk,
 )  # fmt: skip
-from derive.language.functions import ARRAY_FUNCTIONS, FUNCTIONS
-from derive.language.system import Declaration, Equation, Program, Range, Start, System
+from derive.language.functions import FUNCTIONS
+from derive.language.system import Count, Declaration, Equation, Option, Program, Range, Start, System
 
 STEP = "_step"
 """What is added to a name that is used both with a superscript and without: loss^t beside loss is loss_step inside."""
 
 WIDTH = 100
+
+_SAID = re.compile(r"\b(?:from|default) -?\d+$")
+"""Words that would be read as more than words."""
 
 _SUM, _TERM, _PRODUCT, _FACTOR = range(4)
 
@@ -63,6 +73,22 @@ class _Whole(StrPrinter):
     def _print_Pow(self, expr: sp.Pow, rational: bool = False) -> str:
         return super()._print_Pow(expr, rational).replace("**", "^")
 
+    def _print_floor(self, expr: sp.floor) -> str:
+        return f"floor({self._quotient(expr.args[0])})"
+
+    def _print_ceiling(self, expr: sp.ceiling) -> str:
+        return f"ceil({self._quotient(expr.args[0])})"
+
+    def _quotient(self, value: sp.Basic) -> str:
+        """(n - 3)/2, which SymPy holds as n/2 - 3/2."""
+        if value.has(sp.floor, sp.ceiling, sp.Min, sp.Max):
+            return self._print(value)
+        above, below = sp.fraction(sp.together(value))
+        above = sp.expand(above)
+        top = f"({self._print(above)})" if isinstance(above, sp.Add) else self._print(above)
+        bottom = f"({self._print(below)})" if isinstance(below, sp.Add | sp.Mul) else self._print(below)
+        return self._print(value) if below == 1 else f"{top} / {bottom}"
+
     def _print_Max(self, expr: sp.Max) -> str:
         return f"max({self.stringify(expr.args, ', ')})"
 
@@ -73,6 +99,12 @@ class _Whole(StrPrinter):
 def integer_source(value: Integer) -> str:
     """An integer expression in sizes and indices: ``t - 1``."""
     return _Whole().doprint(value)
+
+
+def count_source(count: Count) -> str:
+    """``number of i with s*i <= n - 1``."""
+    pairs = (f"{integer_source(lesser)} <= {integer_source(greater)}" for lesser, greater in count.inequalities)
+    return f"number of {count.index.name} with {' and '.join(pairs)}"
 
 
 def expression_source(expression: Expression, program: Program | None = None) -> str:
@@ -104,10 +136,12 @@ def source(system: System) -> str:
 
     section("title", system.title)
     section("source", *system.sources)
-    words = dict(system.size_descriptions)
-    fixed = [name for name, word in words.items() if word.startswith("=")]
-    names = [size.name for size in program.sizes] + fixed
-    section("sizes", ", ".join(f"{name} {words.get(name, '')}".strip() for name in names))
+    functions = dict(program.functions)
+    last = list(takewhile(lambda option: option.name in functions, reversed(system.options)))[
+        ::-1
+    ]  # stand like 'where'
+    section("option", *(_option(option) for option in system.options[: len(system.options) - len(last)]))
+    section("sizes", *_filled(_sizes(system), ", "))
     for role, entries in groupby(program.declarations, key=lambda entry: entry.role):
         if role != "defined":
             section(role, *_filled([_declaration(entry) for entry in entries]))
@@ -125,19 +159,46 @@ def source(system: System) -> str:
         previous = block
     if previous:
         lines.append("end")
-    bound = dict(program.functions)
+    chosen = {option.name for option in system.options}
+    section("option", *map(_option, last))
+    bound = {name: row for name, row in functions.items() if name not in chosen}
     section("where", ", ".join(f"{name} is {row}" for name, row in bound.items()))
     used = {node.function for entry in program.equations for node in walk(entry.value) if isinstance(node, Apply)}
-    section("where", ", ".join(f"{name} is opaque" for name in sorted(used - set(bound) - set(FUNCTIONS))))
-    section("convention", *(f" {name} is {value}" for name, value in system.conventions))
+    section("where", ", ".join(f"{name} is opaque" for name in sorted(used - set(bound) - chosen - set(FUNCTIONS))))
+    section("convention", *(f" {name} is {value}" for name, value in system.conventions if name not in chosen))
     return "\n".join(lines) + "\n"
 
 
-def _filled(entries: list[str]) -> list[str]:
+def _option(option: Option) -> str:
+    words = f' "{option.description}"' if option.description else ""
+    return f"{option.name} = {option.value} of {', '.join(option.choices)}{words}"
+
+
+def _sizes(system: System) -> list[str]:
+    """Every size with what is said about it, the fixed ones last."""
+    words, defaults, derived = dict(system.size_descriptions), dict(system.defaults), dict(system.program.derived)
+    counts = {count.name: count for count in system.program.counts}
+    entries: list[str] = []
+    for symbol in system.program.sizes:
+        said = words.get(symbol.name, "")
+        if symbol in derived:
+            count = counts.get(symbol.name)
+            formula = integer_source(derived[symbol]) if count is None else count_source(count)
+            entries.append(f"{symbol.name} = {formula}" + (f' "{said}"' if said else ""))
+        else:
+            low = "from 0" if not smallest(symbol) else ""
+            default = f"default {defaults[symbol.name]}" if symbol.name in defaults else ""
+            is_plain = '"' in said or not ("," in said or _SAID.search(said))
+            entries.append(" ".join(filter(None, (symbol.name, said if is_plain else f'"{said}"', low, default))))
+    fixed = [(name, word) for name, word in words.items() if word.startswith("=")]
+    return entries + [f"{name} {word}" + " from 0" * (word == "= 0") for name, word in fixed]
+
+
+def _filled(entries: list[str], between: str = ",  ") -> list[str]:
     """Entries put on lines of at most WIDTH letters."""
     lines: list[str] = []
     for entry in entries:
-        joined = f"{lines[-1]},  {entry}" if lines else ""
+        joined = f"{lines[-1]}{between}{entry}" if lines else ""
         lines[-1:] = [joined] if lines and len(joined) <= WIDTH else [*lines[-1:], entry]
     return lines
 
@@ -162,19 +223,23 @@ def _declaration(entry: Declaration) -> str:
     superscripts = _superscripts(tuple(item.index for item in entry.superscripts))
     ranges = " ".join(f"for {range_source(item)}" for item in entry.superscripts)
     words = f'"{entry.description}"' if entry.description else ""
-    return " ".join(filter(None, (f"{entry.name}{superscripts} in {space(entry.shape)}", ranges, words)))
+    return " ".join(
+        filter(None, (f"{entry.name}{superscripts} in {space(entry.shape)}", entry.structure, ranges, words))
+    )
 
 
 def _start(entry: Start, program: Program) -> str:
     writer = _Writer(program)
     target = writer.write(entry.access, _FACTOR)
+    within = f" in {space(program.declaration(entry.access.name).shape)}"
     match entry.value:
         case None:
-            return f"{target} in {space(program.declaration(entry.access.name).shape)}"
+            return f"{target}{within}"
         case Filled(value=value):
-            return f"{target} = {value}"
+            text = f"{target} = {value}"
         case value:
-            return f"{target} = {writer.write(value, _SUM)}"
+            text = f"{target} = {writer.write(value, _SUM)}"
+    return f"{text}{within}" if entry.says_space else text
 
 
 def _superscripts(values: tuple[Integer, ...]) -> str:
@@ -217,15 +282,17 @@ class _Writer:
 
     def _is_scalar(self, expression: Expression) -> bool:
         match expression:
-            case Number() | SizeValue() | Inner():
+            case Number() | SizeValue() | Inner() | LogSumExp() | Share():
                 return True
+            case Slice(places=places):
+                return not any(isinstance(place, tuple) for place in places)
             case Access(name=name, subscripts=subscripts):
                 return bool(subscripts) or name in self.scalars
             case Call(function=function):
                 return ARRAY_FUNCTIONS[function].scalar
             case Add(terms=parts) | Product(factors=parts):
                 return all(self._is_scalar(part) for part in parts)
-            case Negative(operand=part) | Apply(argument=part) | Sum(body=part) | Power(base=part):
+            case Negative(operand=part) | Apply(argument=part) | Sum(body=part) | Maximum(body=part) | Power(base=part):
                 return self._is_scalar(part)
             case Quotient(numerator=first, denominator=second):
                 return self._is_scalar(first) and self._is_scalar(second)
@@ -290,10 +357,19 @@ class _Writer:
                 return _FACTOR, f"{function}{chr(39) * order}({self._list(argument)})"
             case Call(function=function, arguments=arguments):
                 return _FACTOR, f"{function}({self._list(*arguments)})"
+            case Slice(operand=operand, places=places):
+                return _FACTOR, f"{self.write(operand, _FACTOR)}[{', '.join(map(_place, places))}]"
+            case LogSumExp(index=bound, lower=lower, upper=upper, body=body):
+                over = range_source(Range(bound, lower, upper))
+                return _TERM, f"logsumexp over {over} of {self._body(body)}"
             case Diagonal(vector=vector):
                 return _FACTOR, f"diag({self._list(vector)})"
             case Sum(index=bound, lower=lower, upper=upper, body=body):
                 return _TERM, f"sum over {range_source(Range(bound, lower, upper))} of {self._body(body)}"
+            case Maximum():
+                return _TERM, self._maximum(node)
+            case Share(maximum=maximum, at=at):
+                return _TERM, f"share of {', '.join(map(integer_source, at))} in {self._maximum(maximum)}"
             case OrderedProduct(index=bound, first=first, last=last, body=body, descending=descending):
                 way = "down to" if descending else "up to"
                 start, stop = integer_source(first), integer_source(last)
@@ -319,8 +395,18 @@ class _Writer:
             case Derivative(of=of, wrt=wrt):
                 return _FACTOR, f"(partial {self._access(of)} / partial {self.write(wrt, _FACTOR)})"
 
+    def _maximum(self, node: Maximum) -> str:
+        ties = "" if node.ties == "first" else f" {node.ties}"
+        conditions = f" with {' and '.join(map(_condition, node.conditions))}" if node.conditions else ""
+        return f"max{ties} over {', '.join(map(range_source, node.ranges))}{conditions} of {self._body(node.body)}"
+
     def _body(self, body: Expression) -> str:
         return self.write(body, _TERM)
+
+
+def _place(place: Integer | tuple[Integer, Integer]) -> str:
+    """i, or 2..5."""
+    return "..".join(map(integer_source, place)) if isinstance(place, tuple) else integer_source(place)
 
 
 def _condition(condition: Condition) -> str:

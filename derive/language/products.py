@@ -7,7 +7,7 @@ from collections.abc import Callable
 import sympy as sp
 
 from derive.language.access import HOLE
-from derive.language.calls import as_call, function_head
+from derive.language.calls import applied, as_call, function_head, takes_what_follows
 from derive.language.context import Context, Reader, Reading, Rule, made
 from derive.language.errors import BadSyntax, ShapeMismatch
 from derive.language.expression import (
@@ -40,6 +40,8 @@ def integer_value(expression: Expression) -> Integer | None:
             return value
         case Number(value=value) if value.denominator == 1:
             return sp.Integer(value.numerator)
+        case Negative(operand=operand) if (value := integer_value(operand)) is not None:
+            return -value
         case _:
             return None
 
@@ -142,7 +144,7 @@ def _no_scaling(left: Expression, shape: Known, right: Expression, other: Known)
 
 
 def _with_calls(parts: list[tuple[str, Node]], context: Context) -> list[tuple[str, Node]]:
-    """A function's name and the bracket after it made into one factor."""
+    """A function's name and the bracket after it made into one factor; so with what follows det and tr."""
     found: list[tuple[str, Node]] = []
     for operator, tree in parts:
         head = function_head(found[-1][1], context) if found and not operator else None
@@ -150,6 +152,12 @@ def _with_calls(parts: list[tuple[str, Node]], context: Context) -> list[tuple[s
             found[-1] = (found[-1][0], call)
         else:
             found.append((operator, tree))
+    for place in reversed(range(len(found) - 1)):
+        head = function_head(found[place][1], context)
+        last = next((n for n in range(place + 1, len(found)) if found[n][0]), len(found))
+        if head and last > place + 1 and takes_what_follows(head, found[place + 1][1]):
+            call = applied(head, [tree for _, tree in found[place + 1 : last]])
+            found[place:last] = [(found[place][0], call)]
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import sympy as sp
 
+from derive.language.array_functions import ARRAY_FUNCTIONS, KINDS, VALUES
 from derive.language.errors import ShapeMismatch, join_names
 from derive.language.expression import (
     Access,
@@ -25,20 +26,23 @@ from derive.language.expression import (
     Inner,
     Integer,
     Kronecker,
+    LogSumExp,
+    Maximum,
     Negative,
     Number,
     OrderedProduct,
     Power,
     Product,
     Quotient,
+    Share,
     SizeValue,
+    Slice,
     Span,
     Sum,
     Transpose,
     Vectorised,
     children,
 )  # fmt: skip
-from derive.language.functions import ARRAY_FUNCTIONS
 from derive.language.printer import bracketed, expression_source, integer_source
 from derive.language.system import Declaration, Program, Shape
 
@@ -244,13 +248,23 @@ def _inner(node: Inner, shapes: list[Known], arrays: Arrays) -> Known:
 
 def _call(node: Call, shapes: list[Known], arrays: Arrays) -> Known:
     row = ARRAY_FUNCTIONS[node.function]
+    for kind, argument, shape in zip(row.takes, node.arguments, shapes, strict=True):
+        if shape is not None and not KINDS[kind].admits(shape, shapes[0]):
+            message = f"{_words(argument, shape)}, and {node.function} takes {KINDS[kind].words}."
+            raise ShapeMismatch(message, node.span)
+    if row.scalar:
+        return SCALAR
+    known = [shape for shape in shapes if shape is not None]
+    return VALUES[row.gives](known) if len(known) == len(shapes) else None
+
+
+def _slice(node: Slice, shapes: list[Known], arrays: Arrays) -> Known:
     shape = shapes[0]
-    if row.rank is not None and shape is not None and len(shape) != row.rank:
-        wanted = ("a number", "a vector", "a matrix")[row.rank]
-        raise ShapeMismatch(f"{_words(node.arguments[0], shape)}, and {node.function} takes {wanted}.", node.span)
-    if node.function == "trace" and shape is not None and not same(shape[:1], shape[1:]):
-        raise ShapeMismatch(f"{_words(node.arguments[0], shape)}, and trace takes a square matrix.", node.span)
-    return SCALAR if row.scalar else shape
+    if shape is not None and len(shape) != len(node.places):
+        repair = f"Give {len(shape)}." if shape else "A number has none."
+        count = f"{len(node.places)} subscript{'s' * (len(node.places) > 1)}"
+        raise ShapeMismatch(f"{_words(node.operand, shape)}, here stand {count}.", node.span, repair)
+    return tuple(sp.expand(place[1] - place[0] + 1) for place in node.places if isinstance(place, tuple))
 
 
 def _diagonal(node: Diagonal, shapes: list[Known], arrays: Arrays) -> Known:
@@ -330,7 +344,11 @@ _RULES: dict[type, Callable[[Any, list[Known], Arrays], Known]] = {
     Apply: _first,
     Call: _call,
     Diagonal: _diagonal,
+    Slice: _slice,
+    LogSumExp: _scalar,
     Sum: _first,
+    Maximum: _first,
+    Share: _scalar,
     OrderedProduct: _ordered,
     Guard: _first,
     Identity: lambda node, shapes, arrays: None if node.size.is_Dummy else (node.size, node.size),

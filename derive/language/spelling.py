@@ -7,7 +7,8 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from derive.language.functions import ARRAY_FUNCTIONS, FUNCTIONS, LOSSES
+from derive.language.array_functions import ARRAY_FUNCTIONS
+from derive.language.functions import FUNCTIONS, LOSSES
 
 GREEK = {
     "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "ϵ": "epsilon", "ζ": "zeta", "η": "eta",
@@ -40,13 +41,17 @@ SYMBOLS = {
 COMMANDS = {
     "odot": ".*", "circ": ".*", "otimes": "⊗", "langle": "<", "rangle": ">", "cdot": "*", "times": "×", "in": " in ",
     "le": "<=", "leq": "<=", "ge": ">=", "geq": ">=", "ldots": "...", "dots": "...", "cdots": "...", "sum": "sum",
+    "max": "max", "lVert": "||", "rVert": "||", "Vert": "||", "lvert": "|", "rvert": "|", "vert": "|",
     "left": "", "right": "", "big": "", "Big": "", "bigl": "", "bigr": "", "quad": " ", "qquad": " ", "frac": r"\frac",
     "tfrac": r"\frac", "dfrac": r"\frac", "top": "⊤", "intercal": "⊤", "prime": "'", "R": "R", "varepsilon": "epsilon",
     "varphi": "phi", "colon": ":", "partial": "∂",
 }  # fmt: skip
 """LaTeX commands and their spelling here; names of functions and Greek letters are added below."""
 
-COMMANDS |= {name: f"{name} " for name in (*GREEK.values(), *FUNCTIONS, *ARRAY_FUNCTIONS, *LOSSES, "diag", "vec")}
+COMMANDS |= {
+    name: f"{name} "
+    for name in (*GREEK.values(), *FUNCTIONS, *ARRAY_FUNCTIONS, *LOSSES, "diag", "vec", "tr", "Tr", "ln")
+}
 
 _WRAPPED = r"\\(?:mathrm|mathbf|mathbb|mathsf|mathit|boldsymbol|bm|operatorname|text|mathop)\s*"
 _ACCENT = {"hat": "hat", "widehat": "hat", "tilde": "tilde", "widetilde": "tilde", "bar": "bar", "overline": "bar"}
@@ -136,10 +141,12 @@ _STEPS: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
     (_WRAPPED + r"(\w)", lambda match: match.group(1)),
     (r"\\(" + "|".join(_ACCENT) + r")\s*(?:\{\s*\\?(\w+)\s*\}|\\?(\w))", _accent_command),
     (r"\\([A-Za-z]+) ?", lambda match: COMMANDS.get(match.group(1), match.group())),
+    (r"\\\|", lambda match: "||"),
     (r"\\[,;:!> ]", lambda match: " "),
     (r"[^\W\d_][" + "".join(ACCENTS) + "]+|[" + "".join(GREEK) + "]|[À-ỹ]", _accented),
     (f"{_ABOVE}(?:,?{_ABOVE})*", _raised),
     ("[" + "".join(_LOWERED) + "]+", _lowered),
+    (r"\^\s*\{\s*-\s*⊤\s*\}", lambda match: "^{-1}'"),
     (r"\^\s*(?:\{\s*)?(?:⊤|'+)(?:\s*\})?", lambda match: "'" * max(1, match.group().count("'"))),
     ("[" + "".join(SYMBOLS) + "]", lambda match: SYMBOLS[match.group()]),
     (r"\bodot\b", lambda match: ".*"),
@@ -158,4 +165,28 @@ def respell(spelt: Spelt) -> Spelt:
     """
     for pattern, value in _COMPILED:
         spelt = _replace(spelt, pattern, value)
-    return spelt
+    return _without_bars(spelt)
+
+
+_BAR = re.compile(r"\|\|?(?:_\{?(?P<kind>\w+)\}?)?")
+NORMS = {"": ("norm(", ")"), "2": ("norm(", ")"), "F": ("norm(", ")"), "1": ("sum(abs(", "))")}
+"""What stands for ‖x‖ with each subscript."""
+
+
+def _without_bars(spelt: Spelt) -> Spelt:
+    """norm(x) for ||x|| and abs(x) for |x|; a bar without a partner stays, and is refused by the grammar."""
+    if "|" not in spelt.text:
+        return spelt
+    opened: list[re.Match[str]] = []
+    replacements: dict[int, str] = {}
+    for bar in _BAR.finditer(spelt.text):
+        before = spelt.text[: bar.start()].rstrip()[-1:]
+        is_double = bar.group().startswith("||")
+        closes = opened and opened[-1].group().startswith("||") == is_double and (before.isalnum() or before in ")]}'|")
+        if not closes:
+            opened.append(bar)
+            continue
+        first, kind = opened.pop(), bar.group("kind") or ""
+        before, after = NORMS.get(kind, NORMS[""]) if is_double else ("abs(", ")")
+        replacements[first.start()], replacements[bar.start()] = before, after
+    return _replace(spelt, _BAR, lambda match: replacements.get(match.start(), match.group()))

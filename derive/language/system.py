@@ -11,19 +11,18 @@ from typing import Literal
 
 import sympy as sp
 
-from derive.language.expression import Access, Expression, Integer, Span
+from derive.language.expression import Access, Expression, Integer, Range, Span
 
 Shape = tuple[Integer, ...]
 Role = Literal["given", "learn", "defined"]
 
 
-@dataclass(frozen=True)
-class Range:
-    """``index = lower … upper``, both ends included."""
-
-    index: sp.Symbol
-    lower: Integer
-    upper: Integer
+STRUCTURES = {
+    "symmetric": "it equals its transpose",
+    "diagonal": "its entries beside the diagonal are zero",
+    "orthogonal": "its transpose is its inverse",
+}
+"""What may be assumed of a square matrix. A gradient is among all its entries; the assumption simplifies it."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,11 @@ class Declaration:
     superscripts: tuple[Range, ...] = ()
     description: str = ""
     zero_outside: bool = False
+    choice: int = 0
+    """How many of the last axes number the positions of a maximum, for an array that holds the share of each."""
     span: Span | None = field(default=None, compare=False, repr=False)
+    structure: str = ""
+    """What is assumed of a matrix, a row of STRUCTURES; '' for nothing."""
 
 
 Scope = Mapping[str, Declaration]
@@ -57,6 +60,8 @@ class Start:
     access: Access
     value: Expression | None
     span: Span | None = field(default=None, compare=False, repr=False)
+    says_space: bool = field(default=False, compare=False, repr=False)
+    """The definition says the space beside the value, so that the shape of the state is known."""
 
     @property
     def key(self) -> str:
@@ -74,6 +79,25 @@ class Equation:
 
 
 @dataclass(frozen=True)
+class Count:
+    """The size ``name``: how many ``index`` = 0, 1, 2, … satisfy every inequality (lesser ≤ greater), linear in it."""
+
+    name: str
+    index: sp.Symbol
+    inequalities: tuple[tuple[Integer, Integer], ...]
+
+
+@dataclass(frozen=True)
+class Option:
+    """A choice that a definition declares: the value in force, the values it may take, and words that explain it."""
+
+    name: str
+    value: str
+    choices: tuple[str, ...]
+    description: str = ""
+
+
+@dataclass(frozen=True)
 class Program:
     """Equations over declared arrays, in any order that has each value made from values already made."""
 
@@ -83,6 +107,16 @@ class Program:
     equations: tuple[Equation, ...]
     functions: tuple[tuple[str, str], ...] = ()
     """Opaque function names and the rows of FUNCTIONS they stand for: (("f", "tanh"),); an unbound one is absent."""
+    derived: tuple[tuple[sp.Symbol, Integer], ...] = ()
+    """The sizes that follow from others, which are among ``sizes`` too, each made of sizes before it."""
+    counts: tuple[Count, ...] = ()
+    """What those derived sizes count that were defined by a count."""
+
+    @property
+    def independent(self) -> tuple[sp.Symbol, ...]:
+        """The sizes that do not follow from others."""
+        follow = {symbol for symbol, _ in self.derived}
+        return tuple(symbol for symbol in self.sizes if symbol not in follow)
 
     def declaration(self, name: str) -> Declaration:
         """The declaration of ``name``; KeyError where there is none."""
@@ -103,3 +137,6 @@ class System:
     size_descriptions: tuple[tuple[str, str], ...] = ()
     conventions: tuple[tuple[str, str], ...] = ()
     name: str = ""
+    defaults: tuple[tuple[str, int], ...] = ()
+    """The values of sizes where nothing else tells them; in derivations they stay letters."""
+    options: tuple[Option, ...] = ()

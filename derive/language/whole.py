@@ -1,4 +1,4 @@
-"""Literals and whole-number expressions: ``t - 1``, ``s*i + d*a - p``, ``2 n``, never made by evaluating text."""
+"""Literals and whole numbers: ``t - 1``, ``s*i + d*a - p``, ``floor(n / 2)``, never made by evaluating text."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from fractions import Fraction
 import sympy as sp
 from lark import Token, Tree
 
+from derive.language.bounds import least
 from derive.language.context import Context
 from derive.language.errors import BadSyntax, TooLarge
 from derive.language.expression import Expression, Integer, Negative, Number, SizeValue, Span
+from derive.language.printer import integer_source
 from derive.language.reading import Node, first, subtrees, word
 
 MAX_DIGITS = 64
@@ -85,11 +87,30 @@ def signed_terms(node: Node) -> Iterator[tuple[int, Node]]:
 
 def whole(node: Node, context: Context) -> Integer:
     """The integer expression that ``node`` stands for."""
+    value = quotient(node, context)
+    if not is_whole(value):
+        message = f"{integer_source(value)} need not be a whole number."
+        raise BadSyntax(message, context.place(node), "Round it: floor(a / b), or ceil(a / b).")
+    return value
+
+
+def quotient(node: Node, context: Context) -> Integer:
+    """The number that ``node`` stands for, made of whole ones by + - * and /."""
     node = inside(node)
     rule = _WHOLE.get(str(node.data))
     if rule is None:
         raise _no_integer(node, context)
     return rule(node, context)
+
+
+def is_whole(value: Integer) -> bool:
+    """``value`` is an integer for all sizes and indices: outside floor and ceil it has no quotient."""
+    if isinstance(value, sp.Rational):
+        return bool(value.is_Integer)
+    if isinstance(value, sp.Pow):
+        return bool(value.exp.is_Integer and value.exp.is_positive) and is_whole(value.base)
+    is_rounded = isinstance(value, sp.floor | sp.ceiling | sp.Symbol)
+    return is_rounded or all(is_whole(part) for part in value.args if isinstance(part, sp.Expr))
 
 
 def _no_integer(node: Node, context: Context) -> BadSyntax:
@@ -101,35 +122,72 @@ def _no_integer(node: Node, context: Context) -> BadSyntax:
 
 
 def _expression(node: Node, context: Context) -> Integer:
-    return sp.Add(*(whole(term, context) * (-1) ** minuses for minuses, term in signed_terms(node)))
+    terms = [quotient(term, context) * (-1) ** minuses for minuses, term in signed_terms(node)]
+    if len(terms) > MAX_TERMS:
+        raise _too_long(node, context)
+    return sp.Add(*terms)
+
+
+def _too_long(node: Node, context: Context) -> TooLarge:
+    repair = "Give the product a name of its own under sizes."
+    return TooLarge(f"This whole number has more than {MAX_TERMS} terms.", context.place(node), repair)
 
 
 def _term(node: Node, context: Context) -> Integer:
     if len(node.children) != 1:
         raise _no_integer(node, context)
-    return whole(first(node), context)
+    return quotient(first(node), context)
 
 
 def _product(node: Node, context: Context) -> Integer:
     parts = product_parts(node)
     head = parts[0][1]
-    if len(parts) == 2 and (name := bare_name(head)) in _CALLS:
+    if len(parts) == 2 and (name := bare_name(head)) in _CALLS and name not in context.integers and not parts[1][0]:
         return _CALLS[name](subtrees(parts[1][1]), context, node)
     value: Integer = sp.Integer(1)
-    for operator, part in parts:
-        if operator not in ("", "*"):
+    position = 0
+    while position < len(parts):
+        operator, part = parts[position]
+        if operator not in ("", "*", "/"):
             raise _no_integer(node, context)
-        value = _times(value, whole(part, context), node, context)
+        name, following = bare_name(part), parts[position + 1 : position + 2]
+        if name in _CALLS and name not in context.integers and following and not following[0][0]:
+            factor = _CALLS[name](subtrees(following[0][1]), context, node)
+            position += 1
+        else:
+            factor = quotient(part, context)
+        position += 1
+        is_quotient = operator == "/"
+        value = value / _divisor(factor, part, context) if is_quotient else _times(value, factor, node, context)
+    return value
+
+
+def _divisor(value: Integer, node: Node, context: Context) -> Integer:
+    """``value``, known to be at least 1 whatever the sizes are."""
+    bound = least(value)
+    if bound is None or bound < 1:
+        text = integer_source(value)
+        is_certain = value.is_zero or text == "0"
+        message = (
+            "Nothing can be divided by 0." if is_certain else f"{text} may be 0 or less; nothing can be divided by it."
+        )
+        repair = (
+            f"Let it be at least 1: {text} from 1."
+            if isinstance(value, sp.Symbol)
+            else "Divide by a size, as in n / s."
+        )
+        raise BadSyntax(message, context.place(node), repair)
     return value
 
 
 def _times(left: Integer, right: Integer, node: Node, context: Context) -> Integer:
     """left · right, expanded, as long as it stays short."""
-    value = sp.expand(left * right)
+    if len(sp.Add.make_args(left)) * len(sp.Add.make_args(right)) > MAX_TERMS:
+        raise _too_long(node, context)
+    value = left * right if left.has(*_ROUNDING) or right.has(*_ROUNDING) else sp.expand(left * right)
     powers = [part.exp for part in value.atoms(sp.Pow)]
-    if len(value.args) > MAX_TERMS or any(power.is_Integer and int(power) > MAX_TERMS for power in powers):
-        repair = "Give the product a name of its own under sizes."
-        raise TooLarge(f"This whole number has more than {MAX_TERMS} terms.", context.place(node), repair)
+    if any(power.is_Integer and int(power) > MAX_TERMS for power in powers):
+        raise _too_long(node, context)
     return value
 
 
@@ -153,7 +211,7 @@ def _number(node: Node, context: Context) -> Integer:
 
 
 def _signed(node: Node, context: Context) -> Integer:
-    return whole(first(node), context) * (-1 if word(node) == "-" else 1)
+    return quotient(first(node), context) * (-1 if word(node) == "-" else 1)
 
 
 def _raised(node: Node, context: Context) -> Integer:
@@ -174,19 +232,47 @@ def exponents(node: Node) -> list[Node]:
     return subtrees(first(node))
 
 
-def _floor(arguments: list[Node], context: Context, node: Node) -> Integer:
-    if len(arguments) == 1:
-        inner = inside(arguments[0])
-        parts = product_parts(inner) if inner.data == "product" else []
-        if len(parts) == 2 and parts[1][0] == "/":
-            return sp.floor(whole(parts[0][1], context) / whole(parts[1][1], context))
-    raise BadSyntax("floor takes a quotient of whole numbers.", context.place(node), "For example floor((n - k) / s).")
+def _rounded(function: Callable[[Integer], Integer]) -> Callable[[list[Node], Context, Node], Integer]:
+    def rounded(arguments: list[Node], context: Context, node: Node) -> Integer:
+        if len(arguments) != 1:
+            message = "floor and ceil take a quotient of whole numbers."
+            raise BadSyntax(message, context.place(node), "For example floor((n - k) / s).")
+        return _bounded(function(quotient(arguments[0], context)), context, node)
 
+    return rounded
+
+
+def _extreme(function: Callable[..., Integer]) -> Callable[[list[Node], Context, Node], Integer]:
+    def extreme(arguments: list[Node], context: Context, node: Node) -> Integer:
+        if len(arguments) > MAX_CHOICES:
+            message = f"min and max take at most {MAX_CHOICES} numbers here."
+            raise TooLarge(message, context.place(node), "Give some of them a name of their own under sizes.")
+        return _bounded(function(*(whole(part, context) for part in arguments)), context, node)
+
+    return extreme
+
+
+def _bounded(value: Integer, context: Context, node: Node) -> Integer:
+    """``value``, in which floor, ceil, min and max are not nested so deep that SymPy takes long to compare them."""
+    if _depth(value) > MAX_ROUNDINGS:
+        message = f"floor, ceil, min and max stand more than {MAX_ROUNDINGS} deep in each other."
+        raise TooLarge(message, context.place(node), "Give the inner ones a name of their own under sizes.")
+    return value
+
+
+def _depth(value: sp.Basic) -> int:
+    return isinstance(value, _ROUNDING) + max((_depth(part) for part in value.args), default=0)
+
+
+_ROUNDING = (sp.floor, sp.ceiling, sp.Min, sp.Max)
+MAX_CHOICES = 20
+MAX_ROUNDINGS = 4
 
 _CALLS: dict[str, Callable[[list[Node], Context, Node], Integer]] = {
-    "floor": _floor,
-    "min": lambda arguments, context, node: sp.Min(*(whole(part, context) for part in arguments)),
-    "max": lambda arguments, context, node: sp.Max(*(whole(part, context) for part in arguments)),
+    "floor": _rounded(sp.floor),
+    "ceil": _rounded(sp.ceiling),
+    "min": _extreme(sp.Min),
+    "max": _extreme(sp.Max),
 }
 
 _WHOLE: dict[str, Callable[[Node, Context], Integer]] = {
