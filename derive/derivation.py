@@ -12,13 +12,19 @@ import sympy as sp
 
 from derive.calculus.adjoint import Adjoint
 from derive.calculus.chain_steps import chain_steps, vec_form
+from derive.calculus.choices import choices
 from derive.calculus.closed_form import closed_form, unrolled
 from derive.calculus.explain import steps_of
 from derive.calculus.flow import Flow, flows
+from derive.calculus.implied import readable
+from derive.calculus.linear_map import LinearMap, NotLinear, linear_map
+from derive.calculus.recurrence import is_long
+from derive.calculus.size_steps import size_steps
 from derive.calculus.substitution import inlined
 from derive.calculus.symbols import symbols_in
 from derive.calculus.walk import Walk, walk
-from derive.handout.formula import Formula, Fraction, Identifier, Operator, Row
+from derive.evaluate import EvaluationError
+from derive.handout.formula import Formula, Fraction, Identifier, Operator, Row, paren, sub
 from derive.handout.latex import latex as latex_printer
 from derive.handout.mathml import mathml as mathml_printer
 from derive.handout.plain import plain as plain_printer
@@ -26,6 +32,7 @@ from derive.language import expression as ast
 from derive.language.expression import Access, Expression, Integer, index
 from derive.language.system import Equation, Program, Scope, System
 from derive.notation import Names, equation_formula, formula, names_of
+from derive.notation.names import ChoiceNotation
 from derive.trace import Step
 
 Form = Literal["matrix", "index"]
@@ -163,6 +170,10 @@ class Derivation(Mapping[str, Gradient]):
 
     system: System
     walk: Walk
+    letter: str = ""
+    """How the loss is written, where it is not ℓ."""
+    written: tuple[tuple[str, Formula], ...] = ()
+    """Names that are written in a way of their own."""
 
     def __getitem__(self, key: str) -> Gradient:
         found = self.walk.gradients.get(key)
@@ -180,8 +191,15 @@ class Derivation(Mapping[str, Gradient]):
         return len(self.walk.gradients)
 
     def _gradient(self, key: str, found: Adjoint) -> Gradient:
-        value = inlined(found.equation.value, self.walk)
-        return Gradient(key, replace(found.equation, value=value), found.index_equation, self.names)
+        scope = self.walk.scope
+        equation = replace(found.equation, value=inlined(found.equation.value, self.walk))
+        return Gradient(key, readable(equation, scope), readable(found.index_equation, scope), self.names)
+
+    @property
+    def shared(self) -> tuple[Gradient, ...]:
+        """What flows back to computed arrays, where formulas of gradients are written with it: ∂ℓ/∂U of U = f(S)."""
+        kept = [found for found in self.walk.adjoints if found.equation.target.name in self.walk.shared]
+        return tuple(self._gradient(found.array.name, found) for found in kept)
 
     @property
     def forward(self) -> Program:
@@ -207,16 +225,41 @@ class Derivation(Mapping[str, Gradient]):
     def names(self) -> Names:
         """How arrays are written: the one δ of a system without subscript, ∂ℓ/∂h^0 for an initial state."""
         base = names_of(self.system)
+        if self.letter:
+            base = replace(base, loss_letter=Identifier(self.letter))
         deltas = [name for name in self.walk.names.values() if name.startswith("delta_")]
-        written: dict[str, Formula] = dict(base.written)
+        written: dict[str, Formula] = {**base.written, **dict(self.written)}
         if len(deltas) == 1:
             written[deltas[0]] = Identifier("delta")
         written.setdefault(f"{self.system.loss}_step", base.loss_letter)
+        for stage in self.written_out:
+            written.setdefault(stage.target.name, paren(formula(stage.value, base)))
         for start in self.walk.forward.starts:
             name = self.walk.gradients[start.key].equation.target.name
             partial = Operator("partial")
             written[name] = Fraction(Row((partial, base.loss_letter)), Row((partial, formula(start.access, base))))
-        return replace(base, written=written)
+        found = choices(self.walk.forward)
+        taken = {*self.walk.scope, *(size.name for size in self.walk.forward.sizes)}
+        letter = next(name for name in ("kappa", "chi", "zeta", "xi", "argmax") if name not in taken)
+        arrays = [formula(Access(choice.equation.target.name), base) for choice in found.values()]
+        marks = arrays if all(isinstance(array, Identifier) for array in arrays) else range(1, len(arrays) + 1)
+        for name, mark in zip(found, marks, strict=True):
+            written.setdefault(name, Identifier(letter) if len(found) == 1 else sub(letter, mark))
+        notations = {name: ChoiceNotation(item.lower, item.maximum.ties == "first") for name, item in found.items()}
+        return replace(base, written=written, choices=notations)
+
+    @property
+    def written_out(self) -> tuple[Equation, ...]:
+        """Stages that no author names, the I + A of an inverse: they are written as what they are."""
+        own = {equation.target.name for equation in self.system.program.equations}
+        return tuple(
+            equation
+            for equation in self.walk.forward.equations
+            if equation.target.name not in own
+            and not equation.ranges
+            and len(self.walk.scope[equation.target.name].shape) == 2
+            and not is_long(equation.value, self.walk.scope)
+        )
 
     @cached_property
     def flows(self) -> tuple[Flow, ...]:
@@ -226,7 +269,7 @@ class Derivation(Mapping[str, Gradient]):
     @cached_property
     def steps(self) -> tuple[Step, ...]:
         """The derivation as data, in reading order."""
-        found = steps_of(self.walk, self.system.loss)
+        found = [*size_steps(self.system.program), *steps_of(self.walk, self.system.loss)]
         for flow in self.flows:
             found += chain_steps(flow, self.walk)
         return tuple(found)
@@ -269,6 +312,20 @@ class Derivation(Mapping[str, Gradient]):
             raise DerivationError(f"The differential of {state} is not linear in vec(d{parameter}).")
         left = ast.Derivative(Access(flow.state.name, (flow.model.range.upper,)), ast.Vectorised(Access(parameter)))
         return Shown(equation_like(left, matrix, self.names))
+
+    def linear_map(self, array: str, wrt: str, sizes: Mapping[str, int]) -> LinearMap:
+        """The equation of ``array`` as a matrix that acts on the entries of ``wrt``, at small ``sizes``.
+
+        Both are arrays of ``program``: ``("y", "x")`` is the way there, ``("grad_x", "grad_y")`` the way back.
+        """
+        declared = {declaration.name: declaration for declaration in self.program.declarations}
+        for name in (array, wrt):
+            if name not in declared:
+                raise DerivationError(f"There is no array {name}; there are {', '.join(declared)}.")
+        try:
+            return linear_map(self.program, declared, array, wrt, sizes)
+        except (NotLinear, EvaluationError) as problem:
+            raise DerivationError(f"{array} has no matrix acting on {wrt}: {problem}") from None
 
     def _integer(self, value: str | int) -> Integer:
         if isinstance(value, int):

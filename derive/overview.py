@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from derive.calculus.choices import choices
+from derive.calculus.position_steps import POSITION_STEPS
+from derive.calculus.shared_adjoints import is_constant, is_named
 from derive.derivation import Derivation, Form, Gradient
 from derive.evidence import Evidence
 from derive.formats import Format
-from derive.handout.formula import Formula, Fraction, Operator, Space, Words, paren, row
+from derive.handout.formula import Fence, Formula, Fraction, Identifier, Operator, Space, Words, paren, row
 from derive.language import expression as ast
 from derive.language.expression import Access, Expression
 from derive.language.system import System
@@ -19,13 +23,20 @@ from derive.notation import (
     equation_formula,
     formula,
     function_formula,
+    integer_formula,
+    plain_name,
     shape_formula,
     start_formula,
 )
+from derive.parameters import Amount, parameters
 from derive.trace import (
+    AdjointIdentity,
     Claim,
+    Counted,
     Differential,
     Equal,
+    Equivalent,
+    Held,
     Sentence,
     StateDerivative,
     Step,
@@ -47,11 +58,16 @@ def overview(derivation: Derivation, wrt: str | None = None, form: Form = "matri
     if wrt is not None:
         asked = derivation[wrt]
         gradients = Section("Gradient", (asked.shown(form).formula, *_shape_line(derivation, asked)))
-        return _filled(gradients, Section("Where", backward(derivation, form, needed(derivation, wrt))))
+        made = needed(derivation, wrt)
+        return _filled(
+            gradients, Section("Where", (*backward(derivation, form, made), *choice_lines(derivation, made)))
+        )
     system, names = derivation.system, derivation.names
     return _filled(
         Section("Declared", tuple(_declared(system, names))),
+        Section("Learnt in all", tuple(count_lines(system))),
         Section("Forward", tuple(forward(system, names))),
+        Section("Choices", choice_lines(derivation)),
         Section("Backward", backward(derivation, form, {found.array.name for found in derivation.walk.adjoints})),
         Section("Gradients", tuple(gradient.shown(form).formula for gradient in derivation.values())),
         Section("Jacobian chain", tuple(chains(derivation))),
@@ -66,11 +82,36 @@ def _declared(system: System, names: Names) -> Iterator[Formula]:
     for entry in system.program.declarations:
         if entry.role != "defined":
             yield row(definition(entry, names), *_note(entry.role, entry.description))
+    words = dict(system.size_descriptions)
+    for symbol, value in system.program.derived:
+        note = [Space("quad"), Words(f"({words[symbol.name]})")] if symbol.name in words else []
+        yield row(plain_name(symbol.name), "=", integer_formula(value), *note)
 
 
 def _note(role: str, description: str) -> list[Formula]:
     words = ", ".join(filter(None, ("learnt" if role == "learn" else "given", description)))
     return [Space("quad"), Words(f"({words})")]
+
+
+def count_lines(system: System) -> Iterator[Formula]:
+    """How many weights there are and how many numbers in all: n d + n² = 2,833,000 (weights)."""
+    found = parameters(system)
+    counts = {"weights, in arrays with two axes or more": found.weights, "all": found.all}
+    if found.weights.formula == found.all.formula:
+        del counts["all"]
+    for words, count in counts.items():
+        if count.formula:
+            yield row(*count_formula(count), Space("quad"), Words(f"({words})"))
+    if found.sizes:
+        equal = [row(plain_name(name), "=", Words(f"{value:,}")) for name, value in found.sizes]
+        yield row(Words("at "), *[piece for one in equal for piece in (Operator(","), Space("quad"), one)][2:])
+
+
+def count_formula(count: Amount) -> Iterator[Formula]:
+    """A count as a formula, with its value where the default sizes tell it."""
+    yield integer_formula(count.formula)
+    if count.value is not None and count.formula.free_symbols:
+        yield from (Operator("="), Words(f"{count.value:,}"))
 
 
 def forward(system: System, names: Names) -> Iterator[Formula]:
@@ -83,6 +124,17 @@ def forward(system: System, names: Names) -> Iterator[Formula]:
         yield row(function_formula(name, names), "=", function_formula(function, names))
 
 
+def choice_lines(derivation: Derivation, arrays: set[str] | None = None) -> tuple[Formula, ...]:
+    """Which position each maximum takes, κ = argmax …; of the maxima among ``arrays``, where these are given."""
+    wanted = {
+        name
+        for name, choice in choices(derivation.forward).items()
+        if arrays is None or choice.equation.target.name in arrays
+    }
+    equations = (equation for equation in derivation.forward.equations if equation.target.name in wanted)
+    return tuple(equation_formula(equation, derivation.names, with_ranges=True) for equation in equations)
+
+
 def _shape_line(derivation: Derivation, gradient: Gradient) -> tuple[Formula, ...]:
     """∂ℓ/∂U ∈ ℝ^{n×n}."""
     shape = derivation.program.declaration(gradient.equation.target.name).shape
@@ -93,7 +145,8 @@ def _shape_line(derivation: Derivation, gradient: Gradient) -> tuple[Formula, ..
 def backward(derivation: Derivation, form: Form, arrays: set[str]) -> tuple[Formula, ...]:
     """The adjoints that have a name of their own, in the order in which they are computed, and the slopes in them."""
     found = [adjoint for adjoint in derivation.walk.adjoints if adjoint.array.name in arrays]
-    named = [adjoint for adjoint in found if adjoint.equation.target.name.startswith("delta_")]
+    # What has no matrix form is not put into other formulas, so it has a line as well.
+    named = [a for a in found if is_named(a) or not (a.has_matrix_form or is_constant(a))]
     if form == "index":
         # In index form nothing is put in, so every adjoint that a line reads has to be there.
         return tuple(equation_formula(adjoint.index_equation, derivation.names, with_ranges=True) for adjoint in found)
@@ -105,6 +158,7 @@ def backward(derivation: Derivation, form: Form, arrays: set[str]) -> tuple[Form
     for adjoint in named:
         claims = steps[f"slope-{adjoint.array.name}"].claims if f"slope-{adjoint.array.name}" in steps else ()
         lines |= dict.fromkeys(claim_formula(claim, derivation.names) for claim in claims if isinstance(claim, Equal))
+    lines |= dict.fromkeys(one.shown().formula for one in derivation.shared if one.key in arrays)
     return tuple(lines)
 
 
@@ -136,7 +190,9 @@ def steps_of(derivation: Derivation, wrt: str | None = None) -> tuple[Step, ...]
         return derivation.steps
     result = derivation[wrt].equation.target.name.removeprefix("grad_")
     wanted = {f"{kind}-{name}" for name in needed(derivation, wrt) for kind in ("adjoint", "recursion", "slope")}
-    return tuple(step for step in derivation.steps if step.id in wanted or step.id == f"gradient-{result}")
+    wanted |= {f"gradient-{result}", f"minimiser-{result}"} | {f"choice-{name}" for name in needed(derivation, wrt)}
+    wanted |= {f"{kind}-{name}" for name in (result, *needed(derivation, wrt)) for kind in POSITION_STEPS}
+    return tuple(step for step in derivation.steps if step.id in wanted or re.sub(r"-\d+$", "", step.id) in wanted)
 
 
 def sentence(words: Sentence, names: Names, style: Format) -> str:
@@ -157,6 +213,18 @@ def claim_formula(claim: Claim, names: Names) -> Formula:
         case VectorisedDerivative(of, parameter, value):
             by = formula(ast.Vectorised(Access(parameter)), names)
             return _equals(Fraction(row("partial", formula(of, names)), row("partial", by)), value, names)
+        case Equivalent(left, right):
+            sides = (ast.Guard(conditions, ast.ONE) for conditions in (left, right))
+            return row(formula(next(sides), names), "=", formula(next(sides), names))
+        case Held(name):
+            return row(Identifier("Delta"), formula(Access(name), names), "=", "0")
+        case Counted(symbol, _, _, value):
+            return row(plain_name(symbol.name), "=", integer_formula(value))
+        case AdjointIdentity(forward, backward, wrt, cotangent):
+            out, back = (formula(Access(name), names) for name in (forward.target.name, backward.target.name))
+            by, seed = (formula(Access(name), names) for name in (wrt, cotangent))
+            change = row(out, paren(by), "-", out, paren("0"))
+            return row(Fence("⟨", row(change, ",", seed), "⟩"), "=", Fence("⟨", row(by, ",", back), "⟩"))
         case StateDerivative(of, wrt, value):
             quotient = Fraction(row("partial", _stacked(of, names)), row("partial", _stacked(wrt, names)))
             return _equals(quotient, value, names)

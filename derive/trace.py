@@ -4,28 +4,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from derive.language.expression import Access, Expression
-from derive.language.system import Shape
+import sympy as sp
+
+from derive.language.expression import Access, Condition, Expression, Integer
+from derive.language.system import Equation, Range, Shape
 
 
 @dataclass(frozen=True)
 class Equal:
-    """left = right wherever both have a value."""
+    """left = right wherever both have a value, for indices in ``ranges`` where these are given."""
 
     left: Expression
     right: Expression
+    ranges: tuple[Range, ...] = ()
 
 
 @dataclass(frozen=True)
 class TotalDerivative:
     """∂of/∂wrt, everything in between taken along, equals ``value``, for a scalar ``of``.
 
-    Where ``wrt`` has subscripts, ``value`` is the entry at them.
+    Where ``wrt`` has subscripts, ``value`` is the entry at them; ``ranges`` are those of the indices in them, where
+    they are not one index an axis. ``at`` gives sizes that have to have a certain value.
     """
 
     of: Access
     wrt: Access
     value: Expression
+    ranges: tuple[Range, ...] = ()
+    at: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,59 @@ class StateDerivative:
     value: Expression
 
 
-Claim = Equal | TotalDerivative | Differential | VectorisedDerivative | StateDerivative
+@dataclass(frozen=True)
+class Equivalent:
+    """The conditions on the left all hold exactly where those on the right do, for indices in ``ranges``.
+
+    A condition on the right is looked at only where those before it hold.
+    """
+
+    left: tuple[Condition, ...]
+    right: tuple[Condition, ...]
+    ranges: tuple[Range, ...]
+
+
+@dataclass(frozen=True)
+class AdjointIdentity:
+    """⟨y(x) - y(0), g⟩ = ⟨x, x̄(g)⟩ for every x and g, all other arrays held: one map is the transpose of the other.
+
+    ``forward`` makes y from the array ``wrt``, ``backward`` makes x̄ from ``cotangent``, the array g.
+    """
+
+    forward: Equation
+    backward: Equation
+    wrt: str
+    cotangent: str
+
+
+@dataclass(frozen=True)
+class Counted:
+    """The size is how many ``index`` = 0, 1, 2, … satisfy every inequality lesser ≤ greater, and equals ``value``."""
+
+    size: sp.Symbol
+    index: sp.Symbol
+    inequalities: tuple[tuple[Integer, Integer], ...]
+    value: Integer
+
+
+@dataclass(frozen=True)
+class Held:
+    """The array ``name``, a choice, stays the same for every small change of the inputs."""
+
+    name: str
+
+
+Claim = (
+    Equal
+    | TotalDerivative
+    | Differential
+    | VectorisedDerivative
+    | StateDerivative
+    | Equivalent
+    | AdjointIdentity
+    | Counted
+    | Held
+)
 
 Sentence = tuple[str | Expression, ...]
 """Words and formulas in the order they are read."""

@@ -12,17 +12,17 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from derive.calculus.contract import Term, contracted
+from derive.calculus.contract import Term, contracted, scattered
 from derive.calculus.elementwise import in_indices
 from derive.calculus.index_notation import Bound, Stage, dummy, element, partial_derivative, stage
+from derive.calculus.letters import Axis, plain_axes
 from derive.calculus.lift import lift, named_indices
 from derive.calculus.network import NotAMatrix
+from derive.calculus.symbols import replaced
 from derive.calculus.tidy import tidy
 from derive.language import expression as ast
 from derive.language.expression import Access, Expression, index
 from derive.language.system import Declaration, Equation, Program, Range, Scope
-
-SUBSCRIPT_NAMES = "ijklmnop"
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,11 @@ class Contribution:
     terms: tuple[Term, ...]
     value: Expression
     """The contracted terms added, in matrix notation if the adjoint has one, else in indices."""
+    scattered: Expression | None = None
+    """The same with the stage's indices kept and a condition on the position that each entry is read at.
+
+    None where the stage reads the array at plain indices only.
+    """
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,10 @@ class Question:
     ranges: tuple[Range, ...] = ()
     superscripts: tuple[sp.Expr, ...] | None = None
     """Fixed superscripts (a start), or None for one index for each range."""
+    axes: tuple[Axis, ...] | None = None
+    """How each axis is written; None for i, j, k …"""
+    reserved: frozenset[str] = frozenset()
+    """Names that no index may have."""
 
 
 @dataclass(frozen=True)
@@ -101,61 +110,83 @@ def adjoint(question: Question, stages: Sequence[Reader], scope: Scope) -> Adjoi
     """The adjoint of one array: what flows back from every stage that reads it."""
     shape = scope[question.name].shape
     above: list[sp.Symbol] = [dummy(r.index.name) for r in question.ranges]
-    below: list[sp.Symbol] = [dummy(letter) for letter, _ in zip(SUBSCRIPT_NAMES, shape, strict=False)]
+    times = [r.index.name for r in question.ranges]
+    axes = plain_axes(shape, times) if question.axes is None else question.axes
+    below = {item.index: dummy(item.index.name) for axis in axes for item in axis.ranges}
+    positions = tuple(replaced(axis.position, below) for axis in axes)
     superscripts = tuple(above) if question.superscripts is None else question.superscripts
     free = {
         **{d: Bound(d, r.lower, r.upper) for d, r in zip(above, question.ranges, strict=True)},
-        **{d: Bound(d, sp.Integer(0), extent - 1) for d, extent in zip(below, shape, strict=True)},
+        **{below[r.index]: Bound(below[r.index], r.lower, r.upper) for axis in axes for r in axis.ranges},
     }
-    entry = element(question.name, superscripts, below)
-    raw: list[tuple[Stage, sp.Expr, list[Term]]] = []
+    entry = element(question.name, superscripts, positions)
+    raw: list[tuple[Reader, sp.Expr, list[Term]]] = []
     for reader in stages:
-        item = reader.stage
-        if not item.body.has(sp.IndexedBase(question.name)):
+        if not reader.stage.body.has(sp.IndexedBase(question.name)):
             continue
-        partial = partial_derivative(item.body, entry)
-        terms = contracted(reader.seed() * partial, item.bounds, free, above)
+        partial = partial_derivative(reader.stage.body, entry)
+        terms = contracted(reader.seed() * partial, reader.stage.bounds, free, above)
         if terms:
-            raw.append((item, partial, terms))
-    axes = dict(zip(below, shape, strict=True))
-    readable = [(d, r.index.name) for d, r in zip(above, question.ranges, strict=True)]
-    entrywise = [*readable, *((d, _letter(n, readable)) for n, d in enumerate(below))]
-    index_values = [[named_indices(in_indices(t, scope), entrywise) for t in terms] for _, _, terms in raw]
+            raw.append((reader, partial, terms))
+    readable = list(zip(above, times, strict=True))
+    entrywise = [*readable, *((own, letter.name) for letter, own in below.items())]
+
+    def in_entries(terms: Sequence[Term], stage: Stage) -> list[Expression]:
+        order = stage.reads
+        return [named_indices(in_indices(t, scope, order), entrywise, question.reserved) for t in terms]
+
+    index_values = [in_entries(terms, reader.stage) for reader, _, terms in raw]
     try:
-        values = [[named_indices(lift(t, axes, scope), readable) for t in terms] for _, _, terms in raw]
+        values = [[named_indices(lift(t, _extents(positions, shape), scope), readable) for t in ts] for _, _, ts in raw]
         lifted = True
     except NotAMatrix:
         values, lifted = index_values, False
     target = Access(
         question.result,
-        tuple(index(r.index.name) for r in question.ranges) if question.superscripts is None else superscripts,
+        tuple(index(name) for name in times) if question.superscripts is None else superscripts,
     )
-    entry_target = Access(
-        question.result, target.superscripts, tuple(index(name) for d, name in entrywise if d in axes)
-    )
-    sub_ranges = tuple(Range(index(name), sp.Integer(0), axes[d] - 1) for d, name in entrywise if d in axes)
-    contributions = tuple(
-        Contribution(item, entry, partial, tuple(terms), _total(parts, (), scope))
-        for (item, partial, terms), parts in zip(raw, values, strict=True)
-    )
+    entry_target = Access(question.result, target.superscripts, tuple(axis.position for axis in axes))
+    sub_ranges = tuple(item for axis in axes for item in axis.ranges)
+    contributions: list[Contribution] = []
+    for (reader, partial, terms), parts in zip(raw, values, strict=True):
+        spread = None
+        if not lifted and any(factor.has(sp.KroneckerDelta) for factor in (partial,)):
+            kept = scattered(reader.seed() * partial, reader.stage.bounds, free, above)
+            if kept != terms and any(_is_position(term) for term in kept):
+                spread = _total(in_entries(kept, reader.stage), (), scope)
+        value = _total(parts, (), scope)
+        contributions.append(Contribution(reader.stage, entry, partial, tuple(terms), value, spread))
     index_equation = Equation(
         entry_target, _total([v for part in index_values for v in part], (), scope), (*question.ranges, *sub_ranges)
     )
     whole = Equation(target, _total([v for part in values for v in part], shape, scope), question.ranges)
     return Adjoint(
-        Access(question.name, target.superscripts), whole if lifted else index_equation, index_equation, contributions
+        Access(question.name, target.superscripts),
+        whole if lifted else index_equation,
+        index_equation,
+        tuple(contributions),
     )
+
+
+def _extents(positions: Sequence[sp.Expr], shape: Sequence[sp.Expr]) -> dict[sp.Symbol, sp.Expr]:
+    """The extent of each axis by its index; NotAMatrix where an axis is written in digits."""
+    extents: dict[sp.Symbol, sp.Expr] = {}
+    for position, extent in zip(positions, shape, strict=True):
+        if not isinstance(position, sp.Symbol):
+            raise NotAMatrix
+        extents[position] = extent
+    return extents
+
+
+def _is_position(term: Term) -> bool:
+    """A condition of the term fixes the position at which the array is read."""
+    return any(isinstance(c, ast.Within) and c.lower == c.upper for c in term.conditions)
 
 
 def _total(values: Sequence[Expression], shape: Sequence[sp.Expr], scope: Scope) -> Expression:
     if not values:
         return ast.Filled(0, tuple(shape)) if shape else ast.ZERO
     return values[0] if len(values) == 1 else tidy(ast.Add(tuple(values)), scope)
-
-
-def _letter(position: int, above: Sequence[tuple[sp.Symbol, str]]) -> str:
-    taken = {name for _, name in above}
-    return [letter for letter in SUBSCRIPT_NAMES if letter not in taken][position]
 
 
 def declared(declaration: Declaration, name: str, ranges: tuple[Range, ...]) -> Declaration:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import sympy as sp
 
@@ -25,10 +27,21 @@ class Chain:
     transposed: ast.OrderedProduct
 
 
-def product_of_steps(factor: Expression, time: sp.Symbol, last: Integer, first: Integer) -> ast.OrderedProduct:
+def free_letter(wishes: Iterable[str], scope: Scope, taken: Iterable[sp.Symbol] = ()) -> sp.Symbol:
+    """The first of ``wishes`` that is neither a size nor an array nor among ``taken``."""
+    used = {*scope, *(symbol.name for symbol in taken)}
+    for declaration in scope.values():
+        ends = (end for item in declaration.superscripts for end in (item.lower, item.upper))
+        used |= {symbol.name for symbol in symbols_in(*declaration.shape, *ends)}
+    more = (f"{letter}_{number}" for number in range(1, 100) for letter in "kjs")
+    return next(index(letter) for letter in (*wishes, *more) if letter not in used)
+
+
+def product_of_steps(
+    factor: Expression, time: sp.Symbol, last: Integer, first: Integer, scope: Scope = MappingProxyType({})
+) -> ast.OrderedProduct:
     """factor(last) · factor(last - 1) ⋯ factor(first + 1)."""
-    taken = free_indices(factor) | symbols_in(last, first)
-    bound = next(index(letter) for letter in "jisrmq" if index(letter) not in taken or index(letter) == time)
+    bound = free_letter("jisrmq", scope, (free_indices(factor) | symbols_in(last, first)) - {time})
     body = ast.substitute_indices(factor, {time: bound})
     return ast.OrderedProduct(bound, sp.sympify(last), sp.expand(first + 1), body, descending=True)
 

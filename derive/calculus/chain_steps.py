@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import sympy as sp
 
@@ -15,14 +16,14 @@ from derive.calculus.vectorised import vectorised
 from derive.calculus.walk import Walk
 from derive.language import expression as ast
 from derive.language.expression import Access, Expression, Integer
-from derive.trace import Differential, Line, ProofStep, StateDerivative, Step, VectorisedDerivative
+from derive.trace import Differential, Line, ProofStep, Sentence, StateDerivative, Step, VectorisedDerivative
 
 
 def chain_steps(flow: Flow, walk: Walk) -> list[Step]:
     """The steps about one recurrence."""
     time = flow.time
     first, last = sp.expand(flow.model.range.lower - 1), flow.model.range.upper
-    k = ast.index("k") if ast.index("k") != time else ast.index("s")
+    k = flow.earlier
     name = flow.state.name
     steps = [_one_step(flow)]
     chain = flow.chain(last, k)
@@ -73,20 +74,19 @@ def _has_source(flow: Flow) -> bool:
 def _one_step(flow: Flow) -> Step:
     time = flow.time
     before, after = Access(flow.state.name, (time,)), Access(flow.state.name, (time - 1,))
-    lines = [
-        Line((equation.target, equation.value))
-        for equation in flow.definitions
-        if equation.target.name not in _secondary(flow)
-    ]
+    parts = {part.equation.target.name: part for part in flow.model.parts}
+    lines: list[Line] = []
+    for equation in flow.definitions:
+        part = parts.get(equation.target.name)
+        quotient = (ast.Derivative(part.of, part.wrt),) if part is not None and part.wrt is not None else ()
+        if equation.target.name not in _secondary(flow):
+            lines.append(Line((equation.target, *quotient, equation.value)))
     quotient = ast.Derivative(before, after)
     return Step(
         f"one-step-{flow.state.name}",
         ("One step of the recurrence",),
         "chain rule within one step",
-        (
-            "Within one step the function acts entry by entry, so its Jacobian is diagonal; what stands before it is ",
-            "affine in the state.",
-        ),
+        _one_step_reason(flow),
         quotient,
         flow.factor,
         (*lines, *([Line((quotient, flow.factor))])),
@@ -94,9 +94,22 @@ def _one_step(flow: Flow) -> Step:
     )
 
 
+def _one_step_reason(flow: Flow) -> Sentence:
+    if len(flow.model.stage_differentials) <= 2:
+        return (
+            "Within one step the function acts entry by entry, so its Jacobian is diagonal; what stands before it is ",
+            "affine in the state.",
+        )
+    return (
+        "Go through the equations of one step in their order and multiply the Jacobians along each path from the ",
+        "state before. Functions and products entry by entry have diagonal ones.",
+    )
+
+
 def _secondary(flow: Flow) -> set[str]:
-    """The source is named where it is first needed, in the closed form."""
-    return set() if flow.model.is_single else {flow.source.name} if isinstance(flow.source, Access) else set()
+    """Sources are named where they are first needed, in the closed form."""
+    own = {flow.source.name} if isinstance(flow.source, Access) else set()
+    return own | {part.equation.target.name for part in flow.model.parts if part.wrt is None}
 
 
 def _solution_steps(flow: Flow, walk: Walk, first: Integer, last: Integer) -> list[Step]:
@@ -108,7 +121,7 @@ def _solution_steps(flow: Flow, walk: Walk, first: Integer, last: Integer) -> li
         for name, change in flow.model.stage_differentials
     ]
     change = tidy(ast.Add((ast.Product((flow.factor, recurrence.state_at(time - 1))), recurrence.source)), flow.scope)
-    named = [e for e in flow.definitions if isinstance(flow.source, Access) and e.target.name == flow.source.name]
+    named = [e for e in flow.definitions if e.target.name in _secondary(flow)]
     solved = closed_form(recurrence)
     end = flow.parts_at(last)
     lines = proof(recurrence)
@@ -187,12 +200,18 @@ def vec_form(flow: Flow, parameter: str, walk: Walk) -> Expression | None:
     A parameter that also reaches the state through another recurrence, whose change stands in the source, has no such
     form here.
     """
-    solved = closed_form(flow.recurrence)
+    solved = closed_form(replace(flow.recurrence, source=_source_in_full(flow)))
     changed = {n.name.removeprefix("d_") for n in ast.walk(solved) if isinstance(n, Access) and n.name.startswith("d_")}
     elsewhere = [name for name in changed if flow.scope[name].role == "defined" and name != flow.state.name]
     if any(parameter in reaches(walk.forward, name) for name in elsewhere):
         return None
     return vectorised(solved, parameter, flow.scope)
+
+
+def _source_in_full(flow: Flow) -> Expression:
+    """The source without the name that a long one has."""
+    values = {e.target: e.value for e in flow.definitions if flow.model.is_single and e.target == flow.source}
+    return values.get(flow.source, flow.source)
 
 
 def _vec_steps(flow: Flow, walk: Walk, last: Integer) -> list[Step]:

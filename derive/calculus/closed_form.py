@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from derive.calculus.chain import product_of_steps
+from derive.calculus.chain import free_letter, product_of_steps
 from derive.calculus.stages import free_indices
 from derive.calculus.symbols import replaced, symbols_in
 from derive.calculus.tidy import tidy, zero_like
 from derive.language import expression as ast
-from derive.language.expression import Expression, Integer, index
+from derive.language.expression import Expression, Integer
 from derive.language.shapes import shape_of
 from derive.language.system import Scope
 
@@ -68,7 +68,7 @@ def closed_form(recurrence: Recurrence, last: Integer | None = None) -> Expressi
 
 
 def _steps(recurrence: Recurrence, last: Integer, first: Integer) -> Expression:
-    return product_of_steps(recurrence.factor, recurrence.time, last, first)
+    return product_of_steps(recurrence.factor, recurrence.time, last, first, recurrence.scope)
 
 
 def _source_sum(recurrence: Recurrence, last: Integer, upper: Integer) -> Expression:
@@ -81,7 +81,7 @@ def _source_sum(recurrence: Recurrence, last: Integer, upper: Integer) -> Expres
 def _free_index(recurrence: Recurrence, last: Integer) -> sp.Symbol:
     taken = free_indices(recurrence.factor) | free_indices(recurrence.source) | symbols_in(last)
     taken -= {recurrence.time}
-    return next(index(name) for name in ("k", "s", "l", "q", "a1", "a2") if index(name) not in taken)
+    return free_letter("kslq", recurrence.scope, taken)
 
 
 def _times(left: Expression, right: Expression, scope: Scope) -> Expression:

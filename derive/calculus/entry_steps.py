@@ -10,19 +10,24 @@ from derive.calculus.adjoint import Adjoint
 from derive.calculus.contract import Term
 from derive.calculus.elementwise import in_indices
 from derive.calculus.entries import entry_of
+from derive.calculus.index_notation import Stage
+from derive.calculus.letters import reserved
 from derive.calculus.lift import named_indices
-from derive.calculus.symbols import replaced
+from derive.calculus.symbols import replaced, symbols_in
 from derive.calculus.walk import Walk
 from derive.language import expression as ast
 from derive.language.expression import Access
-from derive.language.system import Equation
+from derive.language.system import Equation, Range
 from derive.trace import Equal, Line, Step, TotalDerivative
 
 
 def total_derivative(found: Adjoint, equation: Equation, loss: str) -> TotalDerivative:
     """What an equation of an adjoint says, in matrix form or in entries."""
     wrt = Access(found.array.name, found.array.superscripts, equation.target.subscripts)
-    return TotalDerivative(Access(loss), wrt, equation.value)
+    letters = set(equation.target.subscripts)
+    entries = tuple(r for r in equation.ranges if r.index not in equation.target.superscripts)
+    is_plain = all(item.index in letters for item in entries)
+    return TotalDerivative(Access(loss), wrt, equation.value, () if is_plain else entries)
 
 
 def entry_steps(found: Adjoint, walk: Walk, loss: str) -> Iterable[Step]:
@@ -30,14 +35,17 @@ def entry_steps(found: Adjoint, walk: Walk, loss: str) -> Iterable[Step]:
     result = found.equation.target.name
     for number, contribution in enumerate(found.contributions, start=1):
         stage = contribution.stage
-        names = [(s, s.name) for s in (*stage.superscripts, *stage.subscripts) if isinstance(s, sp.Dummy)]
+        names = [(bound.index, bound.index.name) for bound in stage.bounds]
         entry = _readable(Access(stage.name, stage.superscripts, stage.subscripts), names)
-        body = named_indices(in_indices(Term((stage.body,)), walk.scope), names)
+        taken = reserved({d.name: d for d in walk.forward.declarations}, walk.forward.sizes)
+        body = named_indices(in_indices(Term((stage.body,)), walk.scope, stage.reads), names, taken)
         by = contribution.entry
-        letters = _apart([s for s in by.indices if isinstance(s, sp.Dummy)], {n for _, n in names})
+        used = {n for _, n in names} | {bound.name for bound in contribution.partial.atoms(sp.Dummy)} | taken
         wrt = entry_of(by, walk.scope)
+        letters = _apart(_dummies(wrt.superscripts), _dummies(wrt.subscripts), used)
         below = _readable(Access(wrt.name, wrt.superscripts, wrt.subscripts), letters)
-        partial = named_indices(in_indices(Term((contribution.partial,)), walk.scope), [*names, *letters])
+        own = in_indices(Term((contribution.partial,)), walk.scope, stage.reads)
+        partial = named_indices(own, [*names, *letters], taken)
         yield Step(
             f"detail-{result}-{number}",
             ("The stage in entries, and its partial derivative",),
@@ -49,7 +57,7 @@ def entry_steps(found: Adjoint, walk: Walk, loss: str) -> Iterable[Step]:
             entry,
             body,
             (Line((entry, body)), Line((ast.Derivative(entry, below), partial))),
-            claims=(Equal(entry, body),),
+            claims=(Equal(entry, body, _ranges(stage, names)),),
         )
     target = found.index_equation.target
     yield Step(
@@ -74,12 +82,28 @@ def _readable(access: Access, names: Sequence[tuple[sp.Symbol, str]]) -> Access:
     return Access(access.name, above, below)
 
 
-def _apart(symbols: Iterable[sp.Symbol], taken: set[str]) -> list[tuple[sp.Symbol, str]]:
+def _ranges(stage: Stage, names: Sequence[tuple[sp.Symbol, str]]) -> tuple[Range, ...]:
+    """The ranges of a stage's indices under readable names, where an axis is written in several; else none."""
+    if all(isinstance(position, sp.Symbol) for position in stage.subscripts):
+        return ()
+    moved: dict[sp.Symbol, sp.Expr] = {symbol: ast.index(name) for symbol, name in names}
+    return tuple(
+        Range(ast.index(b.index.name), replaced(b.lower, moved), replaced(b.upper, moved)) for b in stage.bounds
+    )
+
+
+def _dummies(positions: Iterable[sp.Expr]) -> list[sp.Symbol]:
+    found = (s for position in positions for s in sorted(symbols_in(position), key=str) if isinstance(s, sp.Dummy))
+    return list(dict.fromkeys(found))
+
+
+def _apart(above: Iterable[sp.Symbol], below: Iterable[sp.Symbol], taken: set[str]) -> list[tuple[sp.Symbol, str]]:
     """Readable names for the indices one differentiates by, other than those of the stage."""
-    free = [letter for letter in "abcefgmpqr" if letter not in taken]
-    times = [letter for letter in "sτuw" if letter not in taken]
     named: list[tuple[sp.Symbol, str]] = []
-    for symbol in symbols:
-        source = times if symbol.name in taken and symbol.name not in "ijklmnop" else free
-        named.append((symbol, source.pop(0)))
+    for symbols, letters in ((above, ("s", "tau", "u", "w")), (below, tuple("abcefgmpqrhnuvwz"))):
+        for symbol in symbols:
+            own = [] if symbol.name in "ijklmnop" else [symbol.name]
+            candidates = (*own, *letters, *(f"{letters[-1]}{number}" for number in range(1, 100)))
+            used = {*taken, *(name for _, name in named)}
+            named.append((symbol, next(name for name in candidates if name not in used)))
     return named

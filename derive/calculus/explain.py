@@ -6,11 +6,16 @@ from dataclasses import replace
 
 from derive.calculus.adjoint import Adjoint
 from derive.calculus.cases import Case, Cases, cases
+from derive.calculus.choice_steps import choice_steps
 from derive.calculus.entry_steps import entry_steps, total_derivative
+from derive.calculus.implied import without_implied
+from derive.calculus.minimiser import minimiser_steps
+from derive.calculus.position_steps import gather_reason, steps_after, steps_before
 from derive.calculus.recursion import recursion_steps
-from derive.calculus.substitution import inlined, is_constant, is_named
+from derive.calculus.shared_adjoints import is_constant, is_named
+from derive.calculus.substitution import inlined
 from derive.calculus.walk import Walk
-from derive.calculus.wording import reason_of, title_of, where, with_zero_note
+from derive.calculus.wording import reason_of, title_of, where, with_zero_note, zero_reason
 from derive.language import expression as ast
 from derive.language.expression import Access, Expression
 from derive.trace import Line, Sentence, Step
@@ -19,24 +24,37 @@ from derive.trace import Line, Sentence, Step
 def steps_of(walk: Walk, loss: str) -> list[Step]:
     """The steps of the reverse walk, in its order: each adjoint, its recursion and slope, then each gradient."""
     steps: list[Step] = []
+    told: set[str] = set()
     direct = list(walk.gradients.values())
     shown: set[str] = set()
     for found in walk.adjoints:
         if is_constant(found):
             continue
-        steps.append(adjoint_step(found, walk, loss))
+        steps += choice_steps(found, walk, told)
+        steps += _with_positions(found, found.array.name, adjoint_step(found, walk, loss), walk, loss)
         steps += recursion_steps(found, walk, loss)
         # A gradient is shown as soon as everything in it is known: ∂ℓ/∂v right after ∂ℓ/∂ŷ.
         known = {step.before.name for step in steps if isinstance(step.before, Access)}
         known |= {other.equation.target.name for other in walk.adjoints if is_constant(other)}
         for gradient in direct:
             if gradient.array.name not in shown and _needs(gradient, walk) <= known and _is_parameter(gradient, walk):
-                steps.append(gradient_step(gradient, walk, loss))
+                steps += [*choice_steps(gradient, walk, told), *_gradient_steps(gradient, walk, loss)]
                 shown.add(gradient.array.name)
     for gradient in direct:
         if gradient.equation.target.name not in {s.before.name for s in steps if isinstance(s.before, Access)}:
-            steps.append(gradient_step(gradient, walk, loss))
+            steps += [*choice_steps(gradient, walk, told), *_gradient_steps(gradient, walk, loss)]
     return steps
+
+
+def _gradient_steps(found: Adjoint, walk: Walk, loss: str) -> list[Step]:
+    key = found.equation.target.name.removeprefix("grad_")
+    step = gradient_step(found, walk, loss)
+    return [*_with_positions(found, key, step, walk, loss), *minimiser_steps(found, walk, loss)]
+
+
+def _with_positions(found: Adjoint, key: str, step: Step, walk: Walk, loss: str) -> list[Step]:
+    """The step among those about the positions at which the array is read."""
+    return [*steps_before(found, key, walk, loss), step, *steps_after(found, key, walk, loss)]
 
 
 def _is_parameter(found: Adjoint, walk: Walk) -> bool:
@@ -66,13 +84,14 @@ def gradient_step(found: Adjoint, walk: Walk, loss: str) -> Step:
 
 
 def _step(name: str, title: Sentence, found: Adjoint, told: Cases, walk: Walk, loss: str) -> Step:
-    lines = with_zero_note([Line(_sides(case, found, loss), where(case)) for case in told.cases], told)
-    shown = replace(found.equation, value=told.together())
+    shown_cases = [replace(case, value=_said(case.value, found, walk)) for case in told.cases]
+    lines = with_zero_note([Line(_sides(case, found, loss), where(case, found, walk)) for case in shown_cases], told)
+    shown = replace(found.equation, value=_said(told.together(), found, walk))
     return Step(
         name,
         title,
         "chain rule",
-        reason_of(found, walk),
+        (*reason_of(found, walk), *gather_reason(found, walk), *zero_reason(found, walk)),
         found.equation.target,
         found.equation.value,
         lines,
@@ -88,3 +107,8 @@ def _sides(case: Case, found: Adjoint, loss: str) -> tuple[Expression, ...]:
         return case.target, case.value
     quotient = ast.substitute_indices(ast.Derivative(Access(loss), found.array), case.at)
     return (case.target, quotient, case.value) if is_named(found) else (quotient, case.value)
+
+
+def _said(value: Expression, found: Adjoint, walk: Walk) -> Expression:
+    """The value without conditions that the zeros beyond the ends of adjoints imply."""
+    return value if found.has_matrix_form else without_implied(value, walk.scope, found.equation.ranges)

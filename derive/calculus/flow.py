@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 
 import sympy as sp
 
-from derive.calculus.chain import Chain, product_of_steps, transpose_product
+from derive.calculus.chain import Chain, free_letter, product_of_steps, transpose_product
 from derive.calculus.closed_form import Recurrence
 from derive.calculus.order import recurrent
-from derive.calculus.recurrence import Linearised, differential_name, linearised, one_step, state_parts
+from derive.calculus.recurrence import Linearised, differential_name, is_long, linearised, one_step, state_parts
 from derive.calculus.stages import matched
 from derive.calculus.walk import Walk
 from derive.language import expression as ast
 from derive.language.expression import Access, Expression, Integer
-from derive.language.system import Declaration, Equation, Scope
+from derive.language.system import Declaration, Equation, Scope, Shape
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,11 @@ class Flow:
         return self.model.range.index
 
     @property
+    def earlier(self) -> sp.Symbol:
+        """The letter of an earlier time, k where it is free."""
+        return free_letter("kslq", self.scope, {self.time})
+
+    @property
     def recurrence(self) -> Recurrence:
         """The linear recurrence of small changes."""
         change = Access(differential_name(self.state.name), self.state.superscripts)
@@ -49,7 +54,7 @@ class Flow:
 
     def chain(self, last: Integer, first: Integer) -> Chain:
         """∂state^last/∂state^first as an ordered product, and its transpose."""
-        product = product_of_steps(self.factor, self.time, last, first)
+        product = product_of_steps(self.factor, self.time, last, first, self.scope)
         of, wrt = (Access(self.state.name, (sp.sympify(p),)) for p in (last, first))
         return Chain(of, wrt, product, transpose_product(product, self.scope))
 
@@ -72,13 +77,11 @@ def flows(walk: Walk) -> tuple[Flow, ...]:
 
 def _flow(model: Linearised, scope: Mapping[str, Declaration]) -> Flow:
     time = model.range.index
-    sources = dict(model.sources)
     step = one_step(model, scope)
     if model.is_single:
-        ((name, _),) = model.states
-        nothing: Expression = ast.Filled(0, scope[name].shape) if scope[name].shape else ast.ZERO
-        return Flow(model, step, Access(name, (time,)), sources.get(name, nothing), model.definitions, scope)
+        return _single(model, step, scope)
     names = {key: next(n for n in wishes if n not in scope) for key, wishes in _STACKED.items()}
+    sources = dict(model.sources)
     extents = [scope[name].shape[0] if scope[name].shape else sp.Integer(1) for name, _ in state_parts(model)]
     extent = sp.Add(*extents)
     ranges = (model.range,)
@@ -90,6 +93,7 @@ def _flow(model: Linearised, scope: Mapping[str, Declaration]) -> Flow:
     stack = ast.Block(tuple((Access(name, (sp.expand(time - back),)),) for name, back in state_parts(model)))
     definitions = (
         *model.definitions,
+        *(part.equation for part in model.parts),
         Equation(here["state"], stack, ranges),
         Equation(here["matrix"], step, ranges),
         Equation(here["source"], ast.Block(tuple(blocks)), ranges),
@@ -103,6 +107,30 @@ def _flow(model: Linearised, scope: Mapping[str, Declaration]) -> Flow:
     return Flow(model, here["matrix"], here["state"], here["source"], definitions, {**scope, **declared, **changes})
 
 
+def _single(model: Linearised, step: Expression, scope: Mapping[str, Declaration]) -> Flow:
+    """One state, one step back; a long factor has a name in products, and so has the source beside it."""
+    ((name, _),) = model.states
+    shape = scope[name].shape
+    source: Expression = dict(model.sources).get(name, ast.Filled(0, shape) if shape else ast.ZERO)
+    definitions = [*model.definitions, *(part.equation for part in model.parts)]
+    declared: dict[str, Declaration] = {}
+
+    def named(value: Expression, key: str, extent: Shape) -> Expression:
+        letter = next(n for n in (*_SINGLE[key], *(f"{_SINGLE[key][0]}_{k}" for k in range(99))) if n not in scope)
+        declared[letter] = Declaration(letter, "defined", extent, (model.range,))
+        definitions.append(Equation(Access(letter, (model.range.index,)), value, (model.range,)))
+        return definitions[-1].target
+
+    if is_long(step, scope):
+        step = named(step, "matrix", (*shape, *shape))
+        source = named(source, "source", shape) if is_long(source, scope) else source
+    changes = {differential_name(n): replace(d, name=differential_name(n)) for n, d in declared.items()}
+    state = Access(name, (model.range.index,))
+    return Flow(model, step, state, source, tuple(definitions), {**scope, **declared, **changes})
+
+
+_SINGLE = {"matrix": ("A", "M", "A_"), "source": ("b", "r", "b_")}
+"""Names for a long one-step matrix and its source, in order of preference."""
 _STACKED = {"state": ("s", "state", "s_"), "matrix": ("M", "A", "M_"), "source": ("b", "r", "b_")}
 """Names for a stacked state, its one-step matrix and its source, in order of preference."""
 

@@ -12,10 +12,14 @@ from typing import Any, cast
 
 import sympy as sp
 
+from derive.calculus.choices import as_sum
 from derive.calculus.symbols import replaced
+from derive.calculus.whole_entries import SoftMaximum, WholeEntry, template
 from derive.language import expression as ast
+from derive.language.array_functions import ARRAY_FUNCTIONS
+from derive.language.errors import BadSyntax
 from derive.language.expression import Access, Expression, Integer
-from derive.language.functions import ARRAY_FUNCTIONS, symbolic
+from derive.language.functions import symbolic
 from derive.language.shapes import shape_of
 from derive.language.system import Equation, Scope
 
@@ -43,6 +47,8 @@ class Stage:
     subscripts: tuple[Integer, ...]
     bounds: tuple[Bound, ...]
     body: sp.Expr
+    reads: tuple[str, ...] = ()
+    """The arrays in the body, in the order in which the author wrote them."""
 
 
 def element(name: str, superscripts: Sequence[Integer], subscripts: Sequence[Integer]) -> sp.Indexed:
@@ -72,7 +78,10 @@ def stage(equation: Equation, scope: Scope) -> Stage:
         bounds.append(Bound(fresh, item.lower, item.upper))
     target, value = equation.target, ast.substitute_indices(equation.value, renamed)
     superscripts = tuple(replaced(position, renamed) for position in target.superscripts)
-    if target.subscripts:
+    if isinstance(value, ast.LogSumExp):
+        subscripts = tuple(replaced(position, renamed) for position in target.subscripts)
+        body = _soft_maximum(value, element(target.name, superscripts, subscripts), scope)
+    elif target.subscripts:
         subscripts = tuple(replaced(position, renamed) for position in target.subscripts)
         body = entry(value, (), scope)
     else:
@@ -81,7 +90,8 @@ def stage(equation: Equation, scope: Scope) -> Stage:
         subscripts = tuple(axis.index for axis in axes)
         bounds += axes
         body = entry(value, subscripts if shape_of(value, scope) else (), scope)
-    return Stage(target.name, superscripts, subscripts, tuple(bounds), body)
+    reads = tuple(dict.fromkeys(node.name for node in ast.walk(equation.value) if isinstance(node, Access)))
+    return Stage(target.name, superscripts, subscripts, tuple(bounds), body, reads)
 
 
 def entry(expression: Expression, indices: tuple[Integer, ...], scope: Scope) -> sp.Expr:
@@ -167,9 +177,104 @@ def _inner(node: ast.Inner, indices: tuple[Integer, ...], scope: Scope) -> sp.Ex
 
 
 def _call(node: ast.Call, indices: tuple[Integer, ...], scope: Scope) -> sp.Expr:
-    (argument,) = node.arguments
     row = ARRAY_FUNCTIONS[node.function]
+    if row.entry is None:
+        return WholeEntry(node.function, [_whole(argument, node, scope) for argument in node.arguments], indices)
+    (argument,) = node.arguments
     return row.entry(lambda *at: entry(argument, at, scope), shape_of(argument, scope), indices)
+
+
+def _whole(argument: Expression, node: ast.Call, scope: Scope) -> sp.Indexed:
+    if isinstance(argument, Access) and not argument.subscripts:
+        return template(argument, scope)
+    message = f"What {node.function} takes here depends on a subscript of the left side."
+    raise BadSyntax(message, node.span, "Give it a name of its own, without that subscript.")
+
+
+def _slice(node: ast.Slice, indices: tuple[Integer, ...], scope: Scope) -> sp.Expr:
+    free = iter(indices)
+    at = (place[0] + next(free) if isinstance(place, tuple) else place for place in node.places)
+    return entry(node.operand, tuple(at), scope)
+
+
+def _soft_maximum(node: ast.LogSumExp, value: sp.Expr, scope: Scope) -> sp.Expr:
+    bound = dummy(node.index.name)
+    body = entry(ast.substitute_indices(node.body, {node.index: bound}), (), scope)
+    return SoftMaximum(value, body, bound, node.lower, node.upper)
+
+
+def _log_sum_exp(node: ast.LogSumExp, indices: tuple[Integer, ...], scope: Scope) -> sp.Expr:
+    exponentials = ast.Sum(node.index, node.lower, node.upper, ast.Apply("exp", node.body))
+    return entry(ast.Apply("log", exponentials), (), scope)
+
+
+def _matrix_extents(node: Expression, scope: Scope) -> tuple[Integer, Integer]:
+    rows, columns = (*shape_of(node, scope), sp.Integer(1), sp.Integer(1))[:2]
+    return rows, columns
+
+
+def _placed(indices: tuple[Integer, ...], at: tuple[Integer, ...], bounds: Sequence[Bound], body: sp.Expr) -> sp.Expr:
+    """``body`` where the indices are ``at``, summed over ``bounds``: an entry that is put somewhere."""
+    body = body * sp.Mul(*(sp.KroneckerDelta(i, place) for i, place in zip(indices, at, strict=True)))
+    for bound in reversed(bounds):
+        body = summed(body, bound)
+    return body
+
+
+def _all(extent: Integer, letter: str) -> Bound:
+    return Bound(dummy(letter), sp.Integer(0), extent - 1)
+
+
+def _kronecker(node: ast.Kronecker, indices: tuple[Integer, ...], scope: Scope) -> sp.Expr:
+    """(A ⊗ B)[k p + r, l q + s] = A[k, l] B[r, s] for B of p rows and q columns."""
+    left, right = shape_of(node.left, scope), shape_of(node.right, scope)
+    if not left or not right:
+        return _broadcast(node.left, indices, scope) * _broadcast(node.right, indices, scope)
+    rank = len(indices)
+    extents = [*zip(_matrix_extents(node.left, scope), _matrix_extents(node.right, scope), strict=True)][:rank]
+    outer = [_all(a, letter) for (a, _), letter in zip(extents, "kl", strict=False)]
+    inner = [_all(b, letter) for (_, b), letter in zip(extents, "rs", strict=False)]
+    at = tuple(k.index * b + r.index for k, r, (_, b) in zip(outer, inner, extents, strict=True))
+    values = [
+        entry(part, tuple(bound.index for bound in bounds)[: len(shape)], scope)
+        for part, bounds, shape in ((node.left, outer, left), (node.right, inner, right))
+    ]
+    return _placed(indices, at, [*outer, *inner], sp.Mul(*values))
+
+
+def _vectorised(node: ast.Vectorised, indices: tuple[Integer, ...], scope: Scope) -> sp.Expr:
+    """vec(A)[k + l m] = A[k, l] for A of m rows."""
+    shape = shape_of(node.operand, scope)
+    if len(shape) < 2:
+        return entry(node.operand, indices[: len(shape)], scope)
+    bounds = [_all(extent, letter) for extent, letter in zip(shape, "kl", strict=True)]
+    k, l = (bound.index for bound in bounds)  # noqa: E741
+    return _placed(indices, (k + l * shape[0],), bounds, entry(node.operand, (k, l), scope))
+
+
+def _block(node: ast.Block, indices: tuple[Integer, ...], scope: Scope) -> sp.Expr:
+    """Each block where it stands: below those above it, beside those before it."""
+    found: list[sp.Expr] = []
+    above: Integer = sp.Integer(0)
+    for row in node.rows:
+        before: Integer = sp.Integer(0)
+        for part in row:
+            shape, extents = shape_of(part, scope), _matrix_extents(part, scope)
+            bounds = [_all(extent, letter) for extent, letter in zip(extents, "kl", strict=False)][: len(indices)]
+            own = tuple(bound.index for bound in bounds)
+            at = tuple(offset + index for offset, index in zip((above, before), own, strict=False))
+            found.append(_placed(indices, at, bounds, entry(part, own[: len(shape)], scope)))
+            before = before + extents[1]
+        above = above + _matrix_extents(row[0], scope)[0]
+    return sp.Add(*found)
+
+
+def _maximum(node: ast.Maximum, indices: tuple[Integer, ...], scope: Scope) -> sp.Expr:
+    """Σ choice · body: what the maximum is as long as its choice stays the same."""
+    if node.choice is None:
+        message = "A maximum is differentiated where it has a name."
+        raise BadSyntax(message, node.span, "Give it an equation of its own.")
+    return entry(as_sum(node), indices, scope)
 
 
 def _sum(node: ast.Sum, indices: tuple[Integer, ...], scope: Scope) -> sp.Expr:
@@ -216,7 +321,13 @@ _RULES: dict[type, Callable[..., Any]] = {
     ast.Apply: lambda node, indices, scope: symbolic(node.function, node.order)(entry(node.argument, indices, scope)),
     ast.Call: _call,
     ast.Diagonal: lambda node, indices, scope: sp.KroneckerDelta(*indices) * entry(node.vector, indices[:1], scope),
+    ast.Slice: _slice,
+    ast.LogSumExp: _log_sum_exp,
+    ast.Kronecker: _kronecker,
+    ast.Vectorised: _vectorised,
+    ast.Block: _block,
     ast.Sum: _sum,
+    ast.Maximum: _maximum,
     ast.Guard: _guard,
     ast.Identity: lambda node, indices, scope: sp.KroneckerDelta(*indices),
     ast.Filled: lambda node, indices, scope: sp.Integer(node.value),

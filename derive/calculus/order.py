@@ -7,6 +7,7 @@ from graphlib import TopologicalSorter
 
 import sympy as sp
 
+from derive.calculus.choices import is_choice
 from derive.language import expression as ast
 from derive.language.expression import Access, Expression
 from derive.language.system import Equation, Program
@@ -33,6 +34,10 @@ def _latest_accesses(value: Expression) -> Iterator[Access]:
     match value:
         case Access():
             yield value
+        case ast.Maximum(ranges=ranges, body=body):
+            for item in reversed(ranges):
+                body = ast.substitute_indices(body, {item.index: item.upper})
+            yield from _latest_accesses(body)
         case ast.Sum(index=bound, upper=upper, body=body):
             yield from _latest_accesses(ast.substitute_indices(body, {bound: upper}))
         case _:
@@ -69,13 +74,14 @@ def forward_order(program: Program) -> list[str]:
 
 
 def reaches(program: Program, loss: str) -> set[str]:
-    """Every array whose value the loss depends on, the loss itself among them."""
+    """Every array whose changes the loss sees, the loss itself among them; a choice is held constant."""
     arrows = reads(program)
+    constant = {equation.target.name for equation in program.equations if is_choice(equation)}
     found: set[str] = set()
     waiting = [loss]
     while waiting:
         name = waiting.pop()
-        if name not in found:
+        if name not in found | constant:
             found.add(name)
             waiting += [other for other, _ in arrows.get(name, ())]
     return found
@@ -103,6 +109,13 @@ def _descendants(name: str, arrows: Reads) -> set[str]:
             found.add(other)
             waiting += [further for further, _ in arrows.get(other, ())]
     return found
+
+
+def carried(program: Program, group: Sequence[str]) -> tuple[str, ...]:
+    """The arrays of a recurrence that a later step reads, however many steps back."""
+    own = [equation for equation in program.equations if equation.target.name in group]
+    read = {a.name for equation in own for a in _latest_accesses(equation.value) if is_earlier(a, equation)}
+    return tuple(name for name in group if name in read)
 
 
 def states(program: Program, group: Sequence[str]) -> dict[str, int]:

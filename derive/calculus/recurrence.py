@@ -7,7 +7,7 @@ and inputs add. A state read from several steps back, or several states, become 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import sympy as sp
@@ -17,10 +17,12 @@ from derive.calculus.index_notation import Bound, Stage, dummy, element, partial
 from derive.calculus.lift import lift, named_indices
 from derive.calculus.network import NotAMatrix
 from derive.calculus.order import forward_order, states
+from derive.calculus.shared_parts import gathered_matrices
 from derive.calculus.stages import free_indices
 from derive.calculus.tidy import tidy
 from derive.language import expression as ast
 from derive.language.expression import Access, Expression, Integer
+from derive.language.shapes import shape_of
 from derive.language.system import Declaration, Equation, Program, Range, Scope
 
 Part = tuple[str, int]
@@ -32,11 +34,19 @@ DIAGONAL = "diagonal matrix of slopes"
 
 
 @dataclass(frozen=True)
+class NamedPart:
+    """A name within one step: ``equation`` says that it is ∂of/∂wrt, or the source of ``of`` where wrt is None."""
+
+    equation: Equation
+    of: Access
+    wrt: Access | None
+
+
+@dataclass(frozen=True)
 class Linearised:
     """One step of a recurrence, inputs held: ``d state = Σ jacobians[state, part] d part + sources[state]``.
 
-    ``parts`` are the blocks of the state before the step; ``definitions`` are the diagonal matrices that the formulas
-    name, ``J^t``.
+    ``definitions`` are the diagonal matrices that the formulas name, ``J^t``.
     """
 
     range: Range
@@ -46,6 +56,8 @@ class Linearised:
     stage_differentials: tuple[tuple[str, Expression], ...]
     definitions: tuple[Equation, ...]
     declarations: tuple[Declaration, ...]
+    parts: tuple[NamedPart, ...] = ()
+    """What several formulas of the step need, under a name of its own."""
 
     def jacobian(self, state: str, part: Part) -> Expression | None:
         """∂state^t/∂part, None where there is none."""
@@ -59,6 +71,7 @@ class Linearised:
 
 def linearised(program: Program, group: Sequence[str], scope: Scope) -> Linearised | None:
     """The recurrence of the arrays in ``group``; None where a state is a matrix or has several superscripts."""
+    program = replace(program, equations=tuple(_without_lag_sums(e, group) for e in program.equations))
     lags = states(program, group)
     if not lags or any(len(scope[name].shape) > 1 or len(scope[name].superscripts) != 1 for name in group):
         return None
@@ -71,6 +84,7 @@ def linearised(program: Program, group: Sequence[str], scope: Scope) -> Linearis
     definitions: dict[Expression, Equation] = {}
     declarations: dict[str, Declaration] = {}
     differentials: list[tuple[str, Expression]] = []
+    named: list[NamedPart] = []
     for name in (n for n in forward_order(program) if n in group):
         try:
             local, source, whole = _stage(equations[name], group, lags, scope)
@@ -94,6 +108,15 @@ def linearised(program: Program, group: Sequence[str], scope: Scope) -> Linearis
         total[name] = {part: _plus(parts, scope) for part, parts in rows.items()}
         if added:
             sources[name] = _plus(added, scope)
+        if _uses(name, equations.values(), time) + (name in lags) > 1:
+            naming = _Naming(Access(name, (time,)), span, scope, declarations, named)
+            for (other, lag), matrix in total[name].items():
+                before = Access(other, (sp.expand(time - lag),))
+                wishes = (f"K_{name}{other}", f"K_{name}_{other}", f"K_{name}_{other}_{lag}")
+                total[name][other, lag] = naming(matrix, wishes, before)
+            if name in sources:
+                sources[name] = naming(sources[name], (f"b_{name}", f"r_{name}", f"b_{name}_"), None)
+            scope = {**scope, **declarations}
         differentials.append((name, _named_differential(whole, definitions, scope)))
     return Linearised(
         span,
@@ -103,7 +126,76 @@ def linearised(program: Program, group: Sequence[str], scope: Scope) -> Linearis
         tuple(differentials),
         tuple(definitions.values()),
         tuple(declarations.values()),
+        tuple(named),
     )
+
+
+SHORT = 3
+"""A matrix or a source of up to so many arrays is written out wherever it stands."""
+
+
+def is_long(expression: Expression, scope: Scope) -> bool:
+    """Too long to be read twice: more than SHORT arrays in it."""
+    return sum(1 for node in ast.walk(expression) if isinstance(node, Access) and scope[node.name].shape) > SHORT
+
+
+def _uses(name: str, equations: Iterable[Equation], time: sp.Symbol) -> int:
+    """How many equations of the step read the array of this step."""
+    return sum(
+        any(
+            isinstance(node, Access)
+            and node.name == name
+            and sp.expand(node.superscripts[0] - equation.ranges[0].index) == 0
+            for node in ast.walk(equation.value)
+        )
+        for equation in equations
+    )
+
+
+@dataclass(frozen=True)
+class _Naming:
+    """Gives names to long parts of the step of one array."""
+
+    of: Access
+    span: Range
+    scope: Scope
+    declarations: dict[str, Declaration]
+    named: list[NamedPart]
+
+    def __call__(self, value: Expression, wishes: Sequence[str], wrt: Access | None) -> Expression:
+        """The name for ``value``, the first of ``wishes`` that is free; ``value`` itself where it is short."""
+        if not is_long(value, self.scope):
+            return value
+        taken = {*self.scope, *self.declarations}
+        name = next(n for n in (*wishes, *(f"{wishes[0]}_{k}" for k in range(1, 1000))) if n not in taken)
+        self.declarations[name] = Declaration(name, "defined", shape_of(value, self.scope), (self.span,))
+        target = Access(name, (self.span.index,))
+        self.named.append(NamedPart(Equation(target, value, (self.span,)), self.of, wrt))
+        return target
+
+
+MOST_LAGS = 16
+"""A sum over so many lags, given by numbers, is written out, so that each lag has its block."""
+
+
+def _without_lag_sums(equation: Equation, group: Sequence[str]) -> Equation:
+    """``equation`` with Σ_{i=1}^{2} a_{i-1} y^{t-i} as a_0 y^{t-1} + a_1 y^{t-2}."""
+
+    def visit(node: Expression) -> Expression:
+        inner = ast.map_children(visit, node)
+        if not isinstance(inner, ast.Sum) or not (inner.lower.is_Integer and inner.upper.is_Integer):
+            return inner
+        over_lags = any(
+            isinstance(part, Access) and part.name in group and any(p.has(inner.index) for p in part.superscripts)
+            for part in ast.walk(inner.body)
+        )
+        if not over_lags or inner.upper - inner.lower >= MOST_LAGS:
+            return inner
+        steps = range(int(inner.lower), int(inner.upper) + 1)
+        terms = tuple(ast.substitute_indices(inner.body, {inner.index: sp.Integer(step)}) for step in steps)
+        return terms[0] if len(terms) == 1 else ast.Add(terms)
+
+    return replace(equation, value=visit(equation.value)) if equation.target.name in group else equation
 
 
 def differential_name(name: str) -> str:
@@ -194,7 +286,7 @@ def _differential_of(
 
 
 def _plus(parts: Sequence[Expression], scope: Scope) -> Expression:
-    return parts[0] if len(parts) == 1 else tidy(ast.Add(tuple(parts)), scope)
+    return parts[0] if len(parts) == 1 else gathered_matrices(tidy(ast.Add(tuple(parts)), scope), scope)
 
 
 def _times(left: Expression, right: Expression, scope: Scope) -> Expression:
@@ -211,6 +303,14 @@ def _named_diagonals(
     group: Sequence[str],
 ) -> Expression:
     """Every diag(f'(z^t)) gets a name: J^t where it is the only one of the system, else J_z^t."""
+    if isinstance(matrix, ast.Diagonal) and isinstance(matrix.vector, ast.Hadamard):
+        # diag(o ⊙ f'(c)) is diag(o) J_c.
+        slopes = [factor for factor in matrix.vector.factors if _is_slope(factor)]
+        others = [factor for factor in matrix.vector.factors if not _is_slope(factor)]
+        if slopes and others:
+            rest = others[0] if len(others) == 1 else ast.Hadamard(tuple(others))
+            apart = ast.Product((ast.Diagonal(rest), *(ast.Diagonal(slope) for slope in slopes)))
+            return _named_diagonals(apart, time, definitions, declarations, scope, group)
     if isinstance(matrix, ast.Diagonal) and free_indices(matrix) & {time} and _is_slope(matrix.vector):
         if matrix not in definitions:
             (access,) = [node for node in ast.walk(matrix.vector) if isinstance(node, Access)][:1]
@@ -231,7 +331,7 @@ def _is_slope(vector: Expression) -> bool:
 
 
 def _jacobian_name(array: str, scope: Scope, declared: Mapping[str, Declaration]) -> str:
-    alone = sum(1 for name in scope if name == "z" or name.startswith("z")) == 1
+    alone = sum(1 for name in scope if name.startswith("z") and scope[name].superscripts) == 1
     wishes = ("J",) if alone and array.startswith("z") else ()
     return next(
         n

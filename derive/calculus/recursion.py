@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from derive.calculus.adjoint import Adjoint
 from derive.calculus.cases import Case, Cases, cases
+from derive.calculus.shared_adjoints import is_named
 from derive.calculus.slopes import with_slopes
-from derive.calculus.substitution import inlined, is_named, put
+from derive.calculus.substitution import inlined, put
 from derive.calculus.tidy import tidy
 from derive.calculus.walk import Walk
 from derive.calculus.wording import where, with_zero_note
@@ -38,7 +39,7 @@ def recursion_steps(found: Adjoint, walk: Walk, loss: str) -> list[Step]:
                 reason,
                 found.equation.value,
                 recursion,
-                _lines(told),
+                _lines(told, found, walk),
                 claims=tuple(TotalDerivative(Access(loss), found.array, v) for v in (recursion, told.together())),
             )
         )
@@ -56,7 +57,7 @@ def recursion_steps(found: Adjoint, walk: Walk, loss: str) -> list[Step]:
                 _slope_reason([slope for slope, _ in known], walk),
                 recursion,
                 sloped,
-                (*(Line((slope, value)) for slope, value in known), *_lines(told)),
+                (*(Line((slope, value)) for slope, value in known), *_lines(told, found, walk)),
                 claims=(
                     *(Equal(slope, value) for slope, value in known),
                     *(TotalDerivative(Access(loss), found.array, value) for value in (sloped, told.together())),
@@ -77,8 +78,8 @@ def _slope_reason(slopes: Sequence[ast.Apply], walk: Walk) -> Sentence:
     return (" ".join(dict.fromkeys(words)),)
 
 
-def _lines(told: Cases) -> tuple[Line, ...]:
-    return with_zero_note([Line((case.target, case.value), where(case)) for case in told.cases], told)
+def _lines(told: Cases, found: Adjoint, walk: Walk) -> tuple[Line, ...]:
+    return with_zero_note([Line((case.target, case.value), where(case, found, walk)) for case in told.cases], told)
 
 
 def recursion_cases(found: Adjoint, walk: Walk) -> Cases:

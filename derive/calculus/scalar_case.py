@@ -54,6 +54,20 @@ _RULES: dict[type, Callable[..., Expression]] = {
     ast.Hadamard: lambda node: ast.Product(node.factors),
     ast.Inner: lambda node: ast.Product((node.left, node.right)),
     ast.Kronecker: lambda node: ast.Product((node.left, node.right)),
-    ast.Call: lambda node: ast.ONE if node.function == "softmax" else node.arguments[0],
+    ast.Slice: lambda node: node.operand,
+    ast.Call: lambda node: _CALLS.get(node.function, lambda x: x)(*node.arguments),
 }
-"""What each node is when its parts are numbers; the sum, the trace and the logsumexp of one number are that number."""
+"""What each node is when its parts are numbers."""
+
+_CALLS: dict[str, Callable[..., Expression]] = {
+    "softmax": lambda x: ast.ONE,
+    "norm": lambda x: ast.Apply("abs", x),
+    "unit": lambda x: ast.Apply("sign", x),
+    "inv": lambda x: ast.Quotient(ast.ONE, x),
+    "solve": lambda a, b: ast.Quotient(b, a),
+    "logdet": lambda x: ast.Apply("log", ast.Apply("abs", x)),
+    "expm": lambda x: ast.Apply("exp", x),
+    "dexpm": lambda x, change: ast.Product((ast.Apply("exp", x), change)),
+    "permutation": lambda p: ast.ONE,
+}
+"""Functions of one number; the sum, the trace, the determinant and the logsumexp of one number are that number."""

@@ -11,7 +11,7 @@ from derive.calculus.stages import matched
 from derive.calculus.symbols import arguments, function_of
 from derive.calculus.tidy import tidy
 from derive.language import expression as ast
-from derive.language.expression import Access, Expression
+from derive.language.expression import Access, Expression, Integer
 from derive.language.functions import FUNCTIONS, X, Y
 from derive.language.shapes import shape_of
 from derive.language.system import Equation, Program, Scope
@@ -36,6 +36,39 @@ def named_value(expression: Expression, program: Program) -> Expression:
         if shifted is not None:
             return shifted
     return expression
+
+
+def with_named_values(expression: Expression, program: Program) -> Expression:
+    """``expression`` with what an equation of the program calls exp(e − L) under that name, wherever it stands."""
+    shares = [e for e in program.equations if isinstance(e.value, ast.Apply) and isinstance(e.value.argument, ast.Add)]
+    if not shares:
+        return expression
+
+    def visit(node: Expression) -> Expression:
+        found = (_moved(equation, node) for equation in shares)
+        return next((name for name in found if name is not None), None) or ast.map_children(visit, node)
+
+    return visit(expression)
+
+
+def _moved(equation: Equation, expression: Expression) -> Access | None:
+    """The target of ``equation`` at the indices at which its right side is ``expression``; None where it is not."""
+    pattern, at = equation.value, dict[sp.Symbol, Integer]()
+    if type(pattern) is not type(expression):
+        return None
+    pairs = zip(_accesses(pattern), _accesses(expression), strict=False)
+    for own, other in pairs:
+        places = zip((*own.superscripts, *own.subscripts), (*other.superscripts, *other.subscripts), strict=False)
+        at |= {symbol: position for symbol, position in places if isinstance(symbol, sp.Symbol)}
+    if ast.substitute_indices(pattern, at) != expression:
+        return None
+    moved = ast.substitute_indices(equation.target, at)
+    assert isinstance(moved, Access)
+    return moved
+
+
+def _accesses(expression: Expression) -> list[Access]:
+    return [node for node in ast.walk(expression) if isinstance(node, Access)]
 
 
 def _shift(equation: Equation, expression: Expression) -> Access | None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from fractions import Fraction
 
 from derive.language import expression as ast
@@ -71,12 +72,20 @@ def _add(node: ast.Add, scope: Scope) -> Expression:
     for term in _flattened(node.terms, ast.Add, "terms"):
         coefficient, body = (Fraction(0), term) if is_zero(term) else split_coefficient(term)
         collected[body] = collected.get(body, Fraction(0)) + coefficient
-    terms = [scaled(coefficient, body) for body, coefficient in collected.items() if coefficient]
+    terms = [_scaled_sum(coefficient, body) for body, coefficient in collected.items() if coefficient]
     if terms and isinstance(terms[0], ast.Negative):
         terms.sort(key=lambda term: isinstance(term, ast.Negative))
     if not terms:
         return zero_like(node, scope)
     return terms[0] if len(terms) == 1 else ast.Add(tuple(terms))
+
+
+def _scaled_sum(coefficient: Fraction, body: Expression) -> Expression:
+    """c Σ a/2 is c/2 Σ a, a number inside joined with one in front."""
+    if not isinstance(body, ast.Sum) or abs(coefficient) == 1:
+        return scaled(coefficient, body)
+    inner, rest = split_coefficient(body.body)
+    return scaled(coefficient * inner, replace(body, body=rest))
 
 
 def _flattened(parts: Iterable[Expression], kind: type, name: str) -> list[Expression]:
@@ -146,10 +155,14 @@ def _hadamard(node: ast.Hadamard, scope: Scope) -> Expression:
 
 
 def _negative(node: ast.Negative, scope: Scope) -> Expression:
-    if is_zero(node.operand):
-        return node.operand
-    coefficient, body = split_coefficient(node.operand)
-    return scaled(-coefficient, body)
+    match node.operand:
+        case operand if is_zero(operand):
+            return operand
+        case ast.Add(terms=(first, ast.Negative(operand=second))) if not isinstance(first, ast.Negative):
+            return ast.Add((second, ast.Negative(first)))
+        case operand:
+            coefficient, body = split_coefficient(operand)
+            return scaled(-coefficient, body)
 
 
 def _transpose(node: ast.Transpose, scope: Scope) -> Expression:
@@ -214,7 +227,31 @@ def _sum(node: ast.Sum, scope: Scope) -> Expression:
     return node
 
 
+def _call(node: ast.Call, scope: Scope) -> Expression:
+    """The change of e^X in the direction of the identity, which commutes with X, is e^X; Σ X² of a matrix is ‖X‖²."""
+    match node:
+        case ast.Call(function="sum", arguments=(ast.Power(base=base, exponent=exponent),)):
+            is_square = exponent == Number(Fraction(2)) and len(shape_of(base, scope)) == 2
+            return ast.Power(ast.Call("norm", (base,)), exponent) if is_square else node
+        case ast.Call(function="trace" | "sum", arguments=(ast.Negative(operand=operand),)):
+            return ast.Negative(ast.Call(node.function, (operand,)))
+        case ast.Call(function="dexpm", arguments=(matrix, ast.Identity())):
+            return ast.Call("expm", (matrix,))
+        case _:
+            return node
+
+
+def _diagonal(node: ast.Diagonal, scope: Scope) -> Expression:
+    match node.vector:
+        case ast.Filled(value=1, shape=(extent,)):
+            return ast.Identity(extent)
+        case _:
+            return node
+
+
 _RULES: dict[type, Callable[..., Expression]] = {
+    ast.Call: _call,
+    ast.Diagonal: _diagonal,
     ast.Add: _add,
     ast.Product: _product,
     ast.Hadamard: _hadamard,

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import sympy as sp
+
 from derive.calculus.adjoint import Adjoint, Question, adjoint, declared, readers
-from derive.calculus.order import forward_order, reaches, recurrent, states
-from derive.calculus.slopes import with_slopes
+from derive.calculus.known_products import with_known_products
+from derive.calculus.letters import axes_of, reserved
+from derive.calculus.order import carried, forward_order, reaches, recurrent
+from derive.calculus.shared_adjoints import shared_names
+from derive.calculus.shared_parts import gathered
+from derive.calculus.slopes import with_named_values, with_slopes
 from derive.calculus.stages import mentions, scope_of, split
 from derive.language import expression as ast
 from derive.language.expression import Access
-from derive.language.system import Declaration, Equation, Program, Scope, System
+from derive.language.system import Declaration, Equation, Program, Range, Scope, System
 
 
 @dataclass(frozen=True)
@@ -19,7 +25,8 @@ class Walk:
     """The result of the reverse walk.
 
     ``adjoints`` are in the order of the walk, the loss first; ``gradients`` by key (``U``, ``x``, ``h^0``); ``opaque``
-    holds the equations with slopes as f', ``program`` with the slopes put in, which is what is compiled.
+    holds the equations with slopes as f', ``program`` with the slopes put in, which is what is compiled. ``shared`` are
+    the names of adjoints that stay in formulas though they have no letter of their own.
     """
 
     forward: Program
@@ -29,6 +36,7 @@ class Walk:
     opaque: Program
     program: Program
     scope: Scope
+    shared: frozenset[str] = frozenset()
 
 
 def walk(system: System) -> Walk:
@@ -47,8 +55,14 @@ def walk(system: System) -> Walk:
         scope[starts[start.key]] = declared(scope[start.access.name], starts[start.key], ())
     by_array: dict[str, str | None] = {name: names.get(name) for name in order}
     reading = readers(forward, scope, by_array, starts)
+    taken = reserved({d.name: d for d in forward.declarations}, forward.sizes)
+
+    def question(name: str, result: str, ranges: tuple[Range, ...], at: tuple[sp.Expr, ...] | None = None) -> Question:
+        axes = axes_of(name, forward, scope, [r.index.name for r in ranges])
+        return Question(name, result, ranges, at, axes, taken)
+
     adjoints = [
-        adjoint(Question(name, names[name], scope[name].superscripts), reading, scope)
+        _told(adjoint(question(name, names[name], scope[name].superscripts), reading, scope), forward, scope)
         for name in order
         if name != system.loss
     ]
@@ -57,17 +71,28 @@ def walk(system: System) -> Walk:
         if declaration.role != "defined":
             result = _unused(f"grad_{declaration.name}", scope)
             scope[result] = declared(declaration, result, declaration.superscripts)
-            gradients[declaration.name] = adjoint(
-                Question(declaration.name, result, declaration.superscripts), reading, scope
-            )
+            found = adjoint(question(declaration.name, result, declaration.superscripts), reading, scope)
+            gradients[declaration.name] = _told(found, forward, scope)
     for start in forward.starts:
-        question = Question(start.access.name, starts[start.key], (), tuple(start.access.superscripts))
-        gradients[start.key] = _without_superscripts(adjoint(question, reading, scope))
+        asked = question(start.access.name, starts[start.key], (), tuple(start.access.superscripts))
+        gradients[start.key] = _without_superscripts(_told(adjoint(asked, reading, scope), forward, scope))
     opaque = _joined(forward, [*adjoints, *gradients.values()], scope)
     slopes = tuple(replace(e, value=with_slopes(e.value, forward, scope)) for e in opaque.equations)
     own = {e.target.name for e in forward.equations}
     slopes = tuple(old if old.target.name in own else new for old, new in zip(opaque.equations, slopes, strict=True))
-    return Walk(forward, tuple(adjoints), gradients, names, opaque, replace(opaque, equations=slopes), scope)
+    program = replace(opaque, equations=slopes)
+    shared = shared_names(adjoints, gradients.values(), scope)
+    return Walk(forward, tuple(adjoints), gradients, names, opaque, program, scope, shared)
+
+
+def _told(found: Adjoint, forward: Program, scope: Scope) -> Adjoint:
+    """The adjoint with values under the names that the model gives them, and what its terms share taken out."""
+
+    def told(equation: Equation) -> Equation:
+        named = with_known_products(with_named_values(equation.value, forward), forward, scope)
+        return replace(equation, value=gathered(named, scope))
+
+    return replace(found, equation=told(found.equation), index_equation=told(found.index_equation))
 
 
 def _adjoint_names(forward: Program, order: list[str], loss: str) -> dict[str, str]:
@@ -78,10 +103,12 @@ def _adjoint_names(forward: Program, order: list[str], loss: str) -> dict[str, s
         for node in ast.walk(equation.value):
             if isinstance(node, ast.Apply) and isinstance(node.argument, Access):
                 named.add(node.argument.name)
+            if isinstance(node, ast.LogSumExp) and isinstance(node.body, Access):
+                named.add(node.body.name)
     for group in recurrent(forward):
-        several = len(states(forward, group)) > 1
+        several = len(carried(forward, group)) > 1 or not named & set(group)
         own = {e.target.name for e in forward.equations if mentions(e.value, e.target.name)}
-        named |= {name for name in states(forward, group) if several or name in own}
+        named |= {name for name in carried(forward, group) if several or name in own}
     names: dict[str, str] = {}
     for name in order:
         if name != loss:

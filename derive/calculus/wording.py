@@ -9,6 +9,8 @@ import sympy as sp
 
 from derive.calculus.adjoint import Adjoint, Contribution
 from derive.calculus.cases import Case, Cases
+from derive.calculus.implied import zero_beyond
+from derive.calculus.order import recurrent
 from derive.calculus.walk import Walk
 from derive.language import expression as ast
 from derive.language.expression import Access, Expression
@@ -16,18 +18,23 @@ from derive.language.system import Equation
 from derive.trace import Line, Sentence
 
 
-def where(case: Case) -> Sentence:
-    """For which times a line holds; from the last to the first where it needs its own later values."""
+def where(case: Case, found: Adjoint, walk: Walk) -> Sentence:
+    """For which times a line holds; from the last to the first where later values are needed first."""
+    others = [item for item in found.equation.ranges[1:] if item.index in found.equation.target.superscripts]
+    rest: list[str | Expression] = []
+    for item in others:
+        ends = (ast.SizeValue(item.lower), " to ", ast.SizeValue(item.upper))
+        rest += [" and " if rest or not case.is_point else "for ", ast.SizeValue(item.index), " from ", *ends]
     if case.index is None or case.is_point:
-        return ()
-    backwards = any(
+        return tuple(rest)
+    backwards = any(found.array.name in group for group in recurrent(walk.forward)) or any(
         isinstance(node, Access) and node.superscripts and sp.expand(node.superscripts[0] - case.index).is_positive
         for node in ast.walk(case.value)
     )
     index, first, last = case.index_expression, ast.SizeValue(case.lower), ast.SizeValue(case.upper)
     if backwards:
-        return ("for ", index, " from ", last, " down to ", first)
-    return ("for ", index, " from ", first, " to ", last)
+        return ("for ", index, " from ", last, " down to ", first, *rest)
+    return ("for ", index, " from ", first, " to ", last, *rest)
 
 
 def with_zero_note(lines: Sequence[Line], told: Cases) -> tuple[Line, ...]:
@@ -53,6 +60,8 @@ def title_of(found: Adjoint, walk: Walk) -> Sentence:
     readers = [c.stage.name for c in found.contributions]
     values = [e.value for e in walk.forward.equations if e.target.name in readers]
     applied = [value for value in values if isinstance(value, ast.Apply)]
+    if len(readers) == 1 and any(isinstance(value, ast.Maximum) for value in values):
+        return ("What flows back through the maximum to ", found.array)
     if applied and len(readers) == 1:
         return ("Through the function ", ast.Apply(applied[0].function, found.array))
     return ("What flows back to ", found.array)
@@ -74,6 +83,12 @@ def reason_of(found: Adjoint, walk: Walk) -> Sentence:
     return (*words, ". What flows back along them adds up.")
 
 
+def zero_reason(found: Adjoint, walk: Walk) -> Sentence:
+    """That arrays count as zero beyond their ends, where a formula makes use of it."""
+    arrays = () if found.has_matrix_form else zero_beyond(found.equation, walk.scope)
+    return (" Outside its range ", *listed(arrays), " is zero.") if arrays else ()
+
+
 def _count(number: int) -> str:
     return ("no", "one", "two", "three", "four", "five", "six")[number] if number < 7 else str(number)
 
@@ -84,12 +99,11 @@ def _path(contribution: Contribution, found: Adjoint, walk: Walk) -> Sentence:
         return (found.array, " is made from the initial state.")
     at = _reading_target(contribution, equation, walk)
     value = equation.value
-    repeated = any(
-        bound.index.name == r.index.name
-        for term in contribution.terms
-        for bound in term.bounds
-        for r in equation.ranges
-    )
+    names = {bound.index.name for term in contribution.terms for bound in term.bounds}
+    repeated = any(r.index.name in names for r in equation.ranges if r.index in equation.target.superscripts)
+    uses = [r.index for r in equation.ranges if r.index.name in names and r.index not in equation.target.superscripts]
+    if isinstance(value, ast.Maximum):
+        return (at, " is the largest of its window, and with the choice held it changes as the one entry that it took.")
     if isinstance(value, ast.Apply):
         slope = ast.Apply(value.function, found.array, value.order + 1)
         return (
@@ -106,6 +120,12 @@ def _path(contribution: Contribution, found: Adjoint, walk: Walk) -> Sentence:
     if repeated:
         same = ", which is the same at every step; each use sends back its share, and the shares add up."
         return (at, form, found.array, same)
+    if contribution.scattered is not None:
+        return (at, form, found.array, ".")
+    if uses and not found.has_matrix_form:
+        several = [ast.SizeValue(use) for use in uses]
+        share = ": every use sends back its share, and the shares add up."
+        return (at, form, found.array, ", which is used at every ", *listed(several), share)
     if walk.scope[found.array.name].role == "defined":
         turned = any(isinstance(node, ast.Transpose) for node in ast.walk(contribution.value))
         carrier = "the transposed matrix" if turned else "its coefficient"

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction as Rational
+from functools import partial
+from itertools import groupby
+from typing import TypeGuard
 
 import sympy as sp
 
@@ -27,6 +30,7 @@ from derive.handout.formula import (
     sup,
 )  # fmt: skip
 from derive.language.expression import (
+    ONE,
     Access,
     Add,
     Apply,
@@ -41,21 +45,27 @@ from derive.language.expression import (
     Identity,
     Inner,
     Kronecker,
+    LogSumExp,
+    Maximum,
     Negative,
     Number,
     OrderedProduct,
     Power,
     Product,
     Quotient,
+    Share,
     SizeValue,
+    Slice,
     Sum,
     Transpose,
     Vectorised,
     substitute_indices,
 )  # fmt: skip
-from derive.language.system import Range
+from derive.language.system import Equation, Range
+from derive.notation.array_functions import ARRAY_FUNCTION_NOTATIONS, places_formula, transposed_inverse
 from derive.notation.integers import bracket, integer_formula, integers_formula, is_sum
 from derive.notation.levels import Level, Written, inline, is_tall, parenthesised, raised
+from derive.notation.maxima import choice_formula, choice_sides, maximum_formula, share_formula
 from derive.notation.names import Names, access_formula, function_formula, is_differential, letter_or_word
 
 
@@ -113,15 +123,28 @@ def _write(expression: Expression, style: _Style) -> Written:
         case Power(base=base, exponent=exponent):
             written = _write(exponent, style).formula
             return Written(raised(_part(base, Level.ATOM, style), inline(written)), Level.FACTOR)
+        case Transpose() if (found := transposed_inverse(expression, partial(_part_of, style))) is not None:
+            return found
         case Transpose(operand=operand):
             return Written(raised(_part(operand, Level.ATOM, style), Operator("top")), Level.FACTOR)
         case Inner(left=left, right=right):
             inside = row(_write(left, style).formula, ",", _write(right, style).formula)
             return Written(Fence("⟨", inside, "⟩", is_tall(inside)))
+        case Apply("exp", Add(terms=(above, Negative(operand=LogSumExp() as total))), 0):
+            below = Sum(total.index, total.lower, total.upper, Apply("exp", total.body))
+            return _quotient(Apply("exp", above), below, style)
         case Apply(function=function, argument=argument, order=order):
             return _apply(function, argument, order, style)
+        case Call(function=function) if function in ARRAY_FUNCTION_NOTATIONS:
+            return ARRAY_FUNCTION_NOTATIONS[function](expression, partial(_part_of, style))
         case Call(function=function, arguments=arguments):
             return _called(function_formula(function, style.names), arguments, style)
+        case Slice(operand=operand, places=places):
+            base = _part_written(operand, Level.ATOM, style).formula
+            has_own = isinstance(base, Scripts) and base.sub is not None
+            return Written(sub(parenthesised(base) if has_own else base, places_formula(places)))
+        case LogSumExp(index=bound, lower=lower, upper=upper, body=body):
+            return _write(Apply("log", Sum(bound, lower, upper, Apply("exp", body))), style)
         case Diagonal(vector=vector):
             return _called(Function("diag"), (vector,), style)
         case Vectorised(operand=operand):
@@ -129,6 +152,10 @@ def _write(expression: Expression, style: _Style) -> Written:
         case Sum(index=bound, lower=lower, upper=upper, body=body):
             inner = replace(style, ranges=(*style.ranges, Range(bound, lower, upper)))
             return _big("sum", bound, lower, upper, body, Level.CHAIN, inner)
+        case Maximum():
+            return Written(maximum_formula(expression, partial(_body, style)), Level.PRODUCT, is_open=True)
+        case Share():
+            return Written(share_formula(expression, partial(_body, style)), Level.SUM, is_open=True)
         case OrderedProduct(index=bound, first=first, last=last, body=body, descending=descending):
             name, lower, upper = ("product_left", last, first) if descending else ("product_right", first, last)
             inner = replace(style, ranges=(*style.ranges, Range(bound, lower, upper)))
@@ -170,6 +197,11 @@ def _part(expression: Expression, level: Level, style: _Style, last: bool = Fals
     return _part_written(expression, level, style, last).formula
 
 
+def _part_of(style: _Style, expression: Expression, level: Level) -> Formula:
+    """As ``_part``; where a sum may stand there are brackets around it, so an open one may stand there as well."""
+    return _part(expression, level, style, last=level == Level.SUM)
+
+
 # Numbers and names ----------------------------------------------------------------------------------------------------
 
 
@@ -195,7 +227,25 @@ def _negated(written: Written) -> Written:
     return Written(row("-", written.formula), Level.SUM, written.is_open)
 
 
+def _body(style: _Style, body: Expression, ranges: tuple[Range, ...]) -> Formula:
+    """What a sign in front extends over."""
+    return _part(body, Level.CHAIN, replace(style, ranges=(*style.ranges, *ranges)), last=True)
+
+
+def choice_equation(equation: Equation, names: Names) -> tuple[Formula, Formula, tuple[Range, ...]] | None:
+    """Both sides of κ_{c,i} = argmax … and its ranges; None for any other equation."""
+    style = _Style(names, equation.ranges)
+    return choice_sides(equation, names, lambda place: _plain_access(place, style).formula, partial(_body, style))
+
+
 def _access(access: Access, style: _Style) -> Written:
+    choice = style.names.choices.get(access.name)
+    if choice is None or not access.subscripts:
+        return _plain_access(access, style)
+    return Written(choice_formula(access, choice, lambda place: _plain_access(place, style).formula))
+
+
+def _plain_access(access: Access, style: _Style) -> Written:
     names = style.names
     time = _times(access) if access.superscripts else None
     entry = integers_formula(access.subscripts) if access.subscripts else None
@@ -213,6 +263,8 @@ def _apply(function: str, argument: Expression, order: int, style: _Style) -> Wr
     if function == "abs" and order == 0:
         inside = _write(argument, style).formula
         return Written(Fence("|", inside, "|", is_tall(inside)))
+    if function == "reciprocal" and order == 0:
+        return _quotient(ONE, argument, style)
     name = function_formula(function, style.names)
     if order > 3:
         name = sup(name, Fence("(", Numeral(str(order)), ")"))
@@ -266,17 +318,35 @@ def _add(terms: tuple[Expression, ...], style: _Style) -> Written:
 
 def _factors(factors: tuple[Expression, ...]) -> list[Expression]:
     """Products inside a product are written without parentheses: the matrix product is associative."""
-    return [part for item in factors for part in (_factors(item.factors) if isinstance(item, Product) else [item])]
+    return [part for item in factors for part in (_factors(item.factors) if _goes_on(item) else [item])]
+
+
+def _goes_on(item: Expression) -> TypeGuard[Product]:
+    """A product that needs no brackets among other factors; aᵀ b is a number, and keeps them."""
+    return isinstance(item, Product) and not any(isinstance(factor, Transpose) for factor in item.factors[:1])
+
+
+def _with_counts(factors: tuple[Expression, ...]) -> list[tuple[Expression, int]]:
+    """The factors in their order, equal neighbours together with how often they stand there."""
+    return [(item, len(list(group))) for item, group in groupby(_factors(factors))]
+
+
+def _repeated(item: Expression, count: int, style: _Style, last: bool) -> Written:
+    """A factor, or A A A as a power: neither rows nor columns can stand beside themselves."""
+    if count == 1:
+        level = Level.PRODUCT if not isinstance(item, Product) else Level.FACTOR
+        return _part_written(item, level, style, last)
+    return Written(raised(_part(item, Level.ATOM, style), Numeral(str(count))), Level.FACTOR)
 
 
 def _product(factors: tuple[Expression, ...], style: _Style) -> Written:
     sign, bare = _signed(Product(factors))
     if sign == "-":
         return _negated(_write(bare, style))
-    listed = _factors(factors)
+    listed = [item for item, _ in _with_counts(factors)]
+    written = [_repeated(f, count, style, last=f is listed[-1]) for f, count in _with_counts(factors)]
     if len(listed) == 1:
-        return _write(listed[0], style)
-    written = [_part_written(f, Level.PRODUCT, style, last=f is listed[-1]) for f in listed]
+        return written[0]
     pieces: list[Formula] = [written[0].formula]
     for k, part in enumerate(written[1:], start=1):
         pieces += [*_between(pieces[-1], part.formula, listed[k - 1], listed[k], style), part.formula]
@@ -308,7 +378,7 @@ def _chain_level(item: Expression, last: bool) -> Level:
     match item:
         case Product(factors=(*coefficients, _)) if all(isinstance(factor, Number) for factor in coefficients):
             return Level.PRODUCT
-        case Sum() | OrderedProduct() | Guard() if last:
+        case Sum() | Maximum() | OrderedProduct() | Guard() if last:
             return Level.PRODUCT
         case _:
             return Level.FACTOR

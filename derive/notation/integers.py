@@ -9,11 +9,11 @@ from typing import TypeGuard, cast
 import sympy as sp
 
 from derive.handout.formula import Fence, Formula, Function, Numeral, Operator, Row, Space, paren, row, sup
-from derive.language.expression import Condition, Divides, Integer
+from derive.language.expression import Condition, Divides, Integer, is_size
 from derive.language.system import Range
 from derive.notation.names import letter_or_word, plain_name
 
-_EARLIER_LETTERS = "tkijlmnrqsuvwxyzoabcdefghp"
+_EARLIER_LETTERS = "tgkijlmnrpqsuvwxyzoabcdefh"
 """Output positions are written before offsets in a window: ``si + da``."""
 
 
@@ -26,7 +26,7 @@ def integer_formula(expression: Integer) -> Formula:
     >>> plain(integer_formula(t - 1)), plain(integer_formula(1 - t)), plain(integer_formula(s * i + a - p))
     ('t − 1', '1 − t', 's i + a − p')
     """
-    terms = sorted(sp.Add.make_args(sp.sympify(expression)), key=_term_order)
+    terms = sorted(_over_common_denominators(sp.sympify(expression)), key=_term_order)
     if len(terms) > 1 and _is_negative(terms[0]):
         positive = next((term for term in terms if not _is_negative(term)), None)
         if positive is not None:
@@ -38,6 +38,22 @@ def integer_formula(expression: Integer) -> Formula:
             pieces.append(Operator("-" if negative else "+"))
         pieces.append(_product(-term if negative else term))
     return pieces[0] if len(pieces) == 1 else Row(tuple(pieces))
+
+
+def _over_common_denominators(expression: sp.Expr) -> list[sp.Expr]:
+    """The terms of a sum, those over one denominator taken together: m/s + p/s is (m + p)/s."""
+    found: dict[sp.Expr, list[sp.Expr]] = {}
+    for term in sp.Add.make_args(expression):
+        found.setdefault(sp.fraction(term)[1], []).append(term)
+    terms: list[sp.Expr] = []
+    for below, parts in found.items():
+        if below == 1 or len(parts) == 1:
+            terms += parts
+            continue
+        sign = -1 if all(_is_negative(part) for part in parts) else 1
+        above = sp.Add(*(sp.fraction(sign * part)[0] for part in parts))
+        terms.append(sign * sp.Mul(above, *sp.Mul.make_args(1 / below), evaluate=False))
+    return terms
 
 
 def is_sum(expression: Integer) -> bool:
@@ -65,9 +81,11 @@ def _is_negative(term: sp.Expr) -> bool:
     return term.as_coeff_Mul()[0].is_negative is True
 
 
-def _letter_order(symbol: sp.Symbol) -> tuple[bool, int, str]:
+def _letter_order(symbol: sp.Symbol) -> tuple[bool, bool, int, str]:
+    """Indices before sizes, extents such as H before strides and paddings."""
     letter = symbol.name[0].lower()
-    return bool(symbol.is_positive), _EARLIER_LETTERS.index(letter), symbol.name
+    is_small = is_size(symbol) and not symbol.name[0].isupper()
+    return is_size(symbol), is_small, _EARLIER_LETTERS.find(letter), symbol.name
 
 
 def _symbols(expression: sp.Basic) -> list[sp.Symbol]:
@@ -82,7 +100,7 @@ def _term_order(term: sp.Expr) -> tuple[object, ...]:
 def _factor_order(factor: sp.Expr) -> tuple[object, ...]:
     """A number, then sizes, then indices, then parentheses: ``2 s i (n − 1)``."""
     symbols = _symbols(factor)
-    is_index = isinstance(factor, sp.Symbol) and not factor.is_positive
+    is_index = isinstance(factor, sp.Symbol) and not is_size(factor)
     return (bool(symbols), isinstance(factor, sp.Add), is_index, [symbol.name for symbol in symbols])
 
 
@@ -102,7 +120,9 @@ def _factors(term: sp.Expr) -> Formula:
     pieces = [written[0]]
     for (left, right), formula in zip(pairwise(factors), written[1:], strict=True):
         words = any(isinstance(item, sp.Symbol) and not is_letter(item) for item in (left, right))
-        pieces += [Space("thin"), formula] if words else [formula]
+        # d a is a product, da a differential.
+        is_apart = words or (isinstance(left, sp.Symbol) and left.name == "d" and isinstance(right, sp.Symbol))
+        pieces += [Space("thin"), formula] if is_apart else [formula]
     return pieces[0] if len(pieces) == 1 else Row(tuple(pieces))
 
 

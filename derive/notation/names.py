@@ -21,6 +21,7 @@ from derive.handout.formula import (
     paren,
 )  # fmt: skip
 from derive.handout.symbols import ACCENTS, GREEK
+from derive.language.expression import Integer
 
 FUNCTION_NAMES: dict[str, Formula] = {
     "sigmoid": Identifier("sigma"),
@@ -32,14 +33,26 @@ FUNCTION_NAMES: dict[str, Formula] = {
 
 
 @dataclass(frozen=True)
+class ChoiceNotation:
+    """How the choice array of a maximum is written: the least position in its window, and whether one is taken.
+
+    It is a bracket [κ = a] where one position is taken, else a weight κ_a for each.
+    """
+
+    lower: tuple[Integer, ...]
+    is_place: bool
+
+
+@dataclass(frozen=True)
 class Names:
     """How an author writes names.
 
     ``written`` gives a name its own form; ``loss`` is the name that is written as the letter ``loss_letter``; ``time``
-    says where the time index stands.
+    says where the time index stands; ``choices`` are the arrays that say which position a maximum takes.
     """
 
     written: Mapping[str, Formula] = field(default_factory=dict)
+    choices: Mapping[str, ChoiceNotation] = field(default_factory=dict)
     loss: str = "loss"
     loss_letter: Formula = field(default_factory=lambda: Identifier("ell"))
     time: Literal["superscript", "subscript"] = "superscript"
@@ -74,7 +87,7 @@ def split(name: str) -> Symbol:
     match = re.fullmatch(r"([A-Za-z]+)([0-9]+)", first)
     if match:
         first, rest = match[1], [match[2], *rest]
-    subs = [_subscript(part) for part in rest]
+    subs = [_subscript(part) for part in rest if part]
     return Symbol(_letter(first), _listed(subs))
 
 

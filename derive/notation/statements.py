@@ -9,7 +9,7 @@ from derive.handout import plain as plain_printer
 from derive.handout.formula import Blackboard, Formula, Operator, Row, Space, Words, row, sup
 from derive.language.expression import Access, Expression
 from derive.language.system import Declaration, Equation, Program, Range, Shape, Start, System
-from derive.notation.expressions import formula
+from derive.notation.expressions import choice_equation, formula
 from derive.notation.integers import integer_formula
 from derive.notation.names import Names
 
@@ -24,7 +24,10 @@ def equation_formula(equation: Equation, names: Names | None = None, *, with_ran
     """target = value, and where asked for the range over which it holds: z^t = W x^t + U h^{t−1} for t = 1, …, T."""
     left = formula(equation.target, names)
     right = formula(equation.value, names, equation.ranges)
-    ranges = [Space("quad"), Words("for "), ranges_formula(equation.ranges)] if with_ranges and equation.ranges else []
+    around = equation.ranges
+    if (choice := choice_equation(equation, names or Names())) is not None:
+        left, right, around = choice
+    ranges = [Space("quad"), Words("for "), ranges_formula(around)] if with_ranges and around else []
     return row(left, "=", right, *ranges)
 
 
