@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from functools import cache, reduce
 from typing import Any
 
@@ -14,6 +15,12 @@ from derive.language.functions import FUNCTIONS, X, Y
 
 Array = Any
 """A number or an array of the array module in use."""
+
+
+def scalar(number: Fraction, numbers: Any) -> Array:
+    """The number in the arithmetic of an array module: a float, or what its own function ``rational`` makes of it."""
+    return getattr(numbers, "rational", float)(number)
+
 
 _ROW_OF: dict[Any, str] = {row.body.func: name for name, row in FUNCTIONS.items() if row.body.args == (X,)}
 """SymPy's function of one number and the row that evaluates it: sp.tanh -> "tanh"."""
@@ -47,14 +54,18 @@ def _pointwise(expression: sp.Basic, values: Mapping[sp.Symbol, Array], numbers:
     if isinstance(expression, sp.Symbol):
         return values[expression]
     if isinstance(expression, sp.Rational):
-        return int(expression) if expression.is_Integer else float(expression)
+        return (
+            int(expression)
+            if expression.is_Integer
+            else scalar(Fraction(int(expression.p), int(expression.q)), numbers)
+        )
     arguments = [_pointwise(argument, values, numbers) for argument in expression.args]
     if isinstance(expression, sp.Add):
         return reduce(lambda a, b: a + b, arguments)
     if isinstance(expression, sp.Mul):
         return reduce(lambda a, b: a * b, arguments)
     if isinstance(expression, sp.Pow) and isinstance(expression.exp, sp.Rational):
-        return (arguments[0] + 0.0) ** arguments[1]
+        return (arguments[0] + scalar(Fraction(0), numbers)) ** arguments[1]
     row = getattr(expression, "function_name", None) or _ROW_OF.get(expression.func)
     if row is None:
         raise EvaluationError(f"{expression} is in no row of FUNCTIONS")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
-from functools import reduce
+from functools import lru_cache, reduce
+from math import prod
 
 import sympy as sp
 
@@ -22,10 +23,34 @@ def integer(expression: Integer, integers: Mapping[str, int]) -> int:
     >>> integer(T - 2 * t, {"T": 5, "t": 1})
     3
     """
+    terms = _terms(expression)
+    if terms is not None:
+        try:
+            return sum(factor * prod(integers[name] for name in names) for factor, names in terms)
+        except KeyError as missing:
+            raise EvaluationError(f"the integer {missing.args[0]} has no value") from None
     exact = rational(expression, integers)
     if exact.denominator != 1:
         raise EvaluationError(f"{expression} is {exact}, not an integer, where {_listed(expression, integers)}")
     return int(exact)
+
+
+@lru_cache(maxsize=10_000)
+def _terms(expression: Integer) -> tuple[tuple[int, tuple[str, ...]], ...] | None:
+    """A sum of products of sizes and indices as factors and names, which is quick to evaluate; None for all else."""
+    found: list[tuple[int, tuple[str, ...]]] = []
+    for term in sp.Add.make_args(expression):
+        factor, rest = term.as_coeff_Mul()
+        parts = [] if rest == 1 else sp.Mul.make_args(rest)
+        if not factor.is_Integer or not all(isinstance(part, sp.Symbol) for part in parts):
+            return None
+        found.append((int(factor), tuple(str(part) for part in parts)))
+    return tuple(found)
+
+
+def is_polynomial(expression: Integer) -> bool:
+    """``expression`` is a sum of products: what ``integer`` can also do with arrays of integers."""
+    return _terms(expression) is not None
 
 
 def _listed(expression: Integer, integers: Mapping[str, int]) -> str:
@@ -33,10 +58,16 @@ def _listed(expression: Integer, integers: Mapping[str, int]) -> str:
     return ", ".join(f"{name} = {integers.get(name, '?')}" for name in names)
 
 
+def _power(base: Fraction, exponent: Fraction) -> Fraction:
+    if base == 0 and exponent < 0:
+        raise EvaluationError("nothing can be divided by a size that is 0")
+    return base ** int(exponent)
+
+
 _INTEGER_FUNCTIONS: dict[type, Callable[[list[Fraction]], Fraction]] = {
     sp.Add: lambda values: sum(values, Fraction(0)),
     sp.Mul: lambda values: reduce(lambda a, b: a * b, values, Fraction(1)),
-    sp.Pow: lambda values: values[0] ** int(values[1]),
+    sp.Pow: lambda values: _power(*values),
     sp.Max: max,
     sp.Min: min,
     sp.Mod: lambda values: values[0] % values[1],
@@ -66,4 +97,7 @@ def holds(condition: Condition, integers: Mapping[str, int]) -> bool:
         case Within(value, lower, upper):
             return integer(lower, integers) <= integer(value, integers) <= integer(upper, integers)
         case Divides(divisor, value):
-            return integer(value, integers) % integer(divisor, integers) == 0
+            by = integer(divisor, integers)
+            if by == 0:
+                raise EvaluationError(f"{divisor} is 0, and nothing can be divided by it")
+            return integer(value, integers) % by == 0

@@ -9,7 +9,7 @@ import numpy as np
 
 from derive.evaluate.elementwise import Array
 from derive.evaluate.expressions import Position
-from derive.evaluate.integers import EvaluationError, integer
+from derive.evaluate.integers import integer
 from derive.language.expression import Access, Integer, index
 from derive.language.system import Declaration, Program, Range
 
@@ -98,15 +98,20 @@ def at(expressions: tuple[Integer, ...], integers: Mapping[str, int]) -> Positio
 def matched(
     patterns: tuple[Integer, ...], places: Position, ranges: tuple[Range, ...], integers: Mapping[str, int]
 ) -> dict[str, int] | None:
-    """The index values in ``ranges`` that turn ``patterns``, affine in one index each, into ``places``, if any."""
+    """The index values in ``ranges`` that turn ``patterns``, affine in their indices, into ``places``, if any."""
     bound = dict(integers)
+    shared: list[str] = []
     for pattern, place in zip(patterns, places, strict=True):
         unknown = [str(symbol) for symbol in pattern.free_symbols if str(symbol) not in bound]
-        if len(unknown) > 1:
-            raise EvaluationError(f"{pattern} on the left of an equation mentions several indices")
+        if len(unknown) > 1:  # several indices share an axis, as in y[g*K + k]: they are tried below
+            shared += unknown
+            continue
         if unknown:
             constant, next_one = (integer(pattern, {**bound, unknown[0]: step}) for step in (0, 1))
             bound[unknown[0]] = (place - constant) // (next_one - constant)
         if integer(pattern, bound) != place:
             return None
-    return bound if all(bound[item.index.name] in steps_of(item, bound) for item in ranges) else None
+    for trial in choices([item for item in ranges if item.index.name in shared], bound):
+        if all(integer(pattern, trial) == place for pattern, place in zip(patterns, places, strict=True)):
+            return trial if all(trial[item.index.name] in steps_of(item, trial) for item in ranges) else None
+    return None

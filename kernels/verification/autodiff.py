@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from derive.language.system import Program
 from kernels.verification.objective import Arrays, Gradients, groups, objective, point
+
+
+def array_module() -> SimpleNamespace:
+    """autograd's NumPy, with a function for what is held constant."""
+    box, value_of = (getattr(import_module("autograd.tracer"), name) for name in ("isbox", "getval"))
+
+    def constant(array: Any) -> Any:
+        while box(array):
+            array = value_of(array)
+        return array
+
+    return SimpleNamespace(**vars(import_module("autograd.numpy")), constant=constant)
 
 
 def gradients(
@@ -21,7 +34,7 @@ def gradients(
     functions: Mapping[str, str],
 ) -> Gradients:
     """∂loss/∂key for every key of ``wrt``."""
-    numbers: Any = import_module("autograd.numpy")
+    numbers = array_module()
     grad: Any = import_module("autograd").grad
     at = objective(program, loss, sizes, values, functions, numbers)
     start = point(program, sizes, values, wrt, functions)

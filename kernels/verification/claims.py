@@ -18,12 +18,27 @@ from derive.calculus.stages import free_indices
 from derive.calculus.symbols import symbols_in
 from derive.check_step import compare, relative_error
 from derive.derivation import Derivation
-from derive.evaluate import Scope, bindings, draw, gather, input_shape, integer, run, scope_at, scope_of
+from derive.evaluate import Scope, bindings, draw, gather, input_shape, integer, run, scope_at, scope_of, stacked
 from derive.evaluate import value as value_of
+from derive.evaluate.expressions import entry
+from derive.evaluate.points import Points, integer_at
+from derive.evaluate.sizes import completed
 from derive.evidence import Evidence
 from derive.language.expression import Access, Expression, substitute_indices
 from derive.language.system import Declaration, Equation, Program, Range
-from derive.trace import Claim, Differential, Equal, StateDerivative, Step, TotalDerivative, VectorisedDerivative
+from derive.trace import (
+    AdjointIdentity,
+    Claim,
+    Counted,
+    Differential,
+    Equal,
+    Equivalent,
+    Held,
+    StateDerivative,
+    Step,
+    TotalDerivative,
+    VectorisedDerivative,
+)
 from kernels.verification import autodiff, complex_step
 from kernels.verification.probes import contracted, cut, input_of, place_of, with_probe
 from kernels.verification.report import trial_sizes
@@ -31,6 +46,11 @@ from kernels.verification.report import trial_sizes
 TOLERANCE = 1e-10
 AUTODIFF = "autograd"
 COMPLEX_STEP = "complex step"
+COUNTING = "counting"
+FORWARD = "forward equation"
+NEIGHBOURS = "nearby inputs"
+NEARBY = 1e-6
+"""How far these are, beside entries of size about 1; draws keep ties further apart."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +92,17 @@ class _Trial:
         )
         return {**{key: found[key] for key in keys}, **{name: found[probe] for name, probe in probes.items()}}
 
-    def evaluated(self, value: Expression, wrt: Access) -> Any:
-        """``value``, over the gradient program's arrays, at all times (and entries) of ``wrt`` that are not fixed."""
+    def evaluated(self, value: Expression, wrt: Access, ranges: tuple[Range, ...] = ()) -> Any:
+        """``value``, over the gradient program's arrays, at all times (and entries) of ``wrt`` that are not fixed.
+
+        ``ranges`` are those of the indices in its subscripts where they are not one index an axis.
+        """
         program = self.derivation.program
         declaration = program.declaration(wrt.name)
         free = [r for r, s in zip(declaration.superscripts, wrt.superscripts, strict=True) if s == r.index]
-        entries = _entry_ranges(wrt, declaration)
+        entries = list(ranges) or _entry_ranges(wrt, declaration)
+        if entries and not free:
+            return self._entries(value, wrt, entries, declaration)
         target = Access("claimed", tuple(r.index for r in free), wrt.subscripts)
         declared = Declaration(target.name, "defined", declaration.shape, tuple(free))
         program = replace(
@@ -87,6 +112,14 @@ class _Trial:
         )
         results = run(program, self.sizes, self.values, functions=self.functions)
         return gather(program, results, Access(target.name, target.superscripts), self.sizes)
+
+    def _entries(self, value: Expression, wrt: Access, ranges: Sequence[Range], declaration: Declaration) -> Any:
+        """``value`` put at the subscripts of ``wrt`` for every choice of their indices; NaN where none leads."""
+        array = np.full(tuple(integer(extent, self.sizes) for extent in declaration.shape), np.nan)
+        points = Points(self.sizes, 1).over(ranges)[0]
+        at = tuple(np.broadcast_to(integer_at(position, points), points.count) for position in wrt.subscripts)
+        array[at] = value_of(value, self.scope.among(points))
+        return array
 
     def matrix(self, value: Expression, rows: int, columns: int) -> Any:
         """``value`` as a matrix with these extents; a number is 1×1, a vector a column or a row."""
@@ -119,7 +152,7 @@ def _check(claim: Claim, step: Step, trials: Sequence[_Trial], seed: int) -> lis
         return [_equal(claim, step, trials[0], seed)]
     checker, witness = _CHECKERS[type(claim)]
     records = []
-    for trial in trials:
+    for trial in [_at(claim.at, trial) for trial in trials] if isinstance(claim, TotalDerivative) else trials:
         errors = [relative_error(found, wanted) for found, wanted in checker(claim, trial)]
         if errors:
             records.append(
@@ -134,6 +167,18 @@ def _check(claim: Claim, step: Step, trials: Sequence[_Trial], seed: int) -> lis
                 )
             )
     return records
+
+
+def _at(fixed: tuple[tuple[str, int], ...], trial: _Trial) -> _Trial:
+    """The trial with some sizes at certain values."""
+    if not fixed:
+        return trial
+    program = trial.derivation.system.program
+    chosen = {**trial.sizes, **dict(fixed)}
+    sizes = completed(program, {symbol.name: chosen[symbol.name] for symbol in program.independent})
+    return replace(
+        trial, **dict(zip(("sizes", "values"), draw(program, trial.seed, sizes, trial.functions), strict=True))
+    )
 
 
 def _entry_ranges(access: Access, declaration: Declaration) -> list[Range]:
@@ -160,12 +205,12 @@ def _merged(records: Sequence[Evidence]) -> list[Evidence]:
 def _equal(claim: Equal, step: Step, trial: _Trial, seed: int) -> Evidence:
     program = trial.derivation.program
     access = claim.left
-    ranges: list[Range] = []
-    if isinstance(access, Access):
+    ranges: list[Range] = list(claim.ranges)
+    if isinstance(access, Access) and not ranges:
         declaration = program.declaration(access.name)
         ranges += [r for r in declaration.superscripts if r.index in access.superscripts]
         ranges += _entry_ranges(access, declaration)
-    else:
+    elif not ranges:
         ranges += list(dict.fromkeys(r for d in trial.forward.declarations for r in d.superscripts))[:1]
     used = free_indices(claim.left) | free_indices(claim.right)
     kept = tuple(r for r in ranges if r.index in used)
@@ -194,7 +239,7 @@ def _total(claim: TotalDerivative, trial: _Trial) -> Pairs:
     wanted = trial.loss_gradients.get(key)
     if wanted is None:
         return []
-    return [(trial.evaluated(claim.value, claim.wrt), wanted)]
+    return [(trial.evaluated(claim.value, claim.wrt, claim.ranges), wanted)]
 
 
 def _state(claim: StateDerivative, trial: _Trial) -> Pairs:
@@ -282,10 +327,98 @@ def _vectorised(claim: VectorisedDerivative, trial: _Trial) -> Pairs:
     return [(np.ravel(cotangent) @ matrix, wanted)]
 
 
+def _equivalent(claim: Equivalent, trial: _Trial) -> Pairs:
+    points = Points(trial.sizes, 1).over(claim.ranges)[0]
+    left, right = np.zeros((2, points.count))
+    left[points.where(claim.left)] = 1.0
+    right[points.where(claim.right)] = 1.0
+    return [(left, right)]
+
+
+def _adjoint_identity(claim: AdjointIdentity, trial: _Trial) -> Pairs:
+    """Arrays are drawn as they are read; beyond the range of what comes back, x counts as zero."""
+    program, rng = trial.derivation.program, np.random.default_rng(trial.seed)
+    drawn: dict[tuple[str, tuple[int, ...]], Any] = {}
+
+    def reader(factor: float) -> Callable[..., Any]:
+        def read(name: str, above: tuple[int, ...], below: tuple[Any, ...]) -> Any:
+            declared = program.declaration(name)
+            shape = tuple(integer(extent, trial.sizes) for extent in declared.shape)
+            spans = zip(declared.superscripts, above, strict=True)
+            in_time = all(integer(r.lower, trial.sizes) <= at <= integer(r.upper, trial.sizes) for r, at in spans)
+            if not in_time and (name == claim.wrt or declared.zero_outside):
+                return 0.0 if below or not shape else np.zeros(shape)
+            array = drawn.setdefault((name, above), rng.uniform(0.3, 1.2, shape) * rng.choice([-1, 1], shape))
+            array = array * (factor if name == claim.wrt else 1.0)
+            if not (declared.zero_outside and below):
+                return entry(array, below, name)
+            inside = np.all([(i >= 0) & (i < n) for i, n in zip(below, shape, strict=True)], axis=0)
+            places = (np.where(inside, i, 0) for i in below)
+            return np.where(inside, array[tuple(places)], 0.0)
+
+        return read
+
+    shape = trial.scope.shape
+    here, zero = (Scope(reader(factor), shape, trial.sizes, trial.functions) for factor in (1.0, 0.0))
+
+    def inner(equation: Equation, other: str, from_zero: bool) -> float:
+        partner = Access(other, equation.target.superscripts, equation.target.subscripts)
+        whole = shape(equation.value) != ()
+        points = Points(trial.sizes, 1).over(equation.ranges)[0]
+        if whole:
+            places = [(here.among(points).at(row), zero.among(points).at(row)) for row in range(points.count)]
+        else:
+            places = [(here.among(points), zero.among(points))]
+        total = 0.0
+        for at, at_zero in places:
+            result = value_of(equation.value, at)
+            if from_zero:
+                result = result - value_of(equation.value, at_zero)
+            products = result * value_of(partner, at)
+            total += float(np.sum(products if whole else np.broadcast_to(products, points.count)))
+        return total
+
+    return [(inner(claim.backward, claim.wrt, False), inner(claim.forward, claim.cotangent, True))]
+
+
+def _counted(claim: Counted, trial: _Trial) -> Pairs:
+    pairs: Pairs = []
+    rng = np.random.default_rng(trial.seed)
+    names = sorted({symbol.name for pair in claim.inequalities for symbol in symbols_in(*pair)} - {claim.index.name})
+    for _ in range(50):
+        sizes = {**trial.sizes, **{name: int(rng.integers(1, 9)) for name in names}}
+        found = integer(claim.value, sizes)
+        counted = sum(
+            all(
+                integer(low, {**sizes, claim.index.name: i}) <= integer(high, {**sizes, claim.index.name: i})
+                for low, high in claim.inequalities
+            )
+            for i in range(60)
+        )
+        pairs += [(float(found), float(counted))] if found > 0 or counted else []
+    return pairs
+
+
+def _held(claim: Held, trial: _Trial) -> Pairs:
+    """The choice, at the inputs and at inputs that differ a little from them in random directions."""
+    rng = np.random.default_rng(trial.seed)
+    before = stacked(trial.forward, trial.results, claim.name, trial.sizes)
+    pairs: Pairs = []
+    for _ in range(3):
+        moved = {key: array + NEARBY * rng.normal(size=np.shape(array)) for key, array in trial.values.items()}
+        results = run(trial.forward, trial.sizes, moved, functions=trial.functions)
+        pairs.append((stacked(trial.forward, results, claim.name, trial.sizes), before))
+    return pairs
+
+
 _CHECKERS: dict[type, tuple[Callable[..., Pairs], str]] = {
     TotalDerivative: (_total, AUTODIFF),
     StateDerivative: (_state, AUTODIFF),
     Differential: (_differential, COMPLEX_STEP),
     VectorisedDerivative: (_vectorised, AUTODIFF),
+    Equivalent: (_equivalent, COUNTING),
+    AdjointIdentity: (_adjoint_identity, FORWARD),
+    Counted: (_counted, COUNTING),
+    Held: (_held, NEIGHBOURS),
 }
 """How each kind of claim is checked, and by which witness."""

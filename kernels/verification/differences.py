@@ -1,4 +1,7 @@
-"""Witness: central differences of the loss, one entry at a time, the slow and simplest check of all."""
+"""Witness: central differences of the loss, one entry at a time, the simplest check of all.
+
+Many copies of the arrays, each with another entry moved, are run together.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from derive.language.system import Program
-from kernels.verification.objective import Arrays, Gradients, groups, objective, point
+from kernels.verification import copies
+from kernels.verification.objective import Array, Arrays, Gradients, groups, objective, point
 
 STEP = float(np.finfo(float).eps ** (1 / 3))
 """The step, relative to an entry of size about 1, at which rounding and truncation are alike: error about STEP²."""
@@ -22,23 +26,19 @@ def gradients(
     functions: Mapping[str, str],
 ) -> Gradients:
     """(loss(x + h) - loss(x - h)) / 2h for every entry of every key of ``wrt``."""
-    at = objective(program, loss, sizes, values, functions, np)
+    at = objective(program, loss, sizes, values, functions, copies.NUMBERS)
     start = point(program, sizes, values, wrt, functions)
     found: Gradients = {}
     for keys in groups(values, wrt):
         arrays = {key: start[key] for key in keys}
-        for key in keys:
-            gradient = np.zeros(arrays[key].shape)
-            for place in np.ndindex(gradient.shape):
-                step = STEP * max(1.0, abs(float(arrays[key][place])))
-                above, below = (_moved(arrays[key], place, sign * step) for sign in (1, -1))
-                width = float(above[place] - below[place])  # what was really added, after rounding
-                gradient[place] = (at({**arrays, key: above}) - at({**arrays, key: below})) / width
-            found[key] = gradient
+
+        def slopes(places: Sequence[copies.Place], arrays: Arrays = arrays) -> Array:
+            entries = np.array([float(arrays[key][place]) for key, place in places])
+            step = STEP * np.maximum(1.0, np.abs(entries))
+            above, below = (
+                copies.each(at(copies.moved(arrays, places, list(sign * step))), len(places)) for sign in (1, -1)
+            )
+            return (above - below) / ((entries + step) - (entries - step))  # what was really added, after rounding
+
+        found |= copies.by_entry(arrays, slopes)
     return found
-
-
-def _moved(array: np.ndarray, place: tuple[int, ...], step: float) -> np.ndarray:
-    moved = array.copy()
-    moved[place] += step
-    return moved

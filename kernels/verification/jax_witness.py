@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 
 import numpy as np
 
 from derive.language.system import Program
 from kernels.verification.objective import Arrays, Gradients, groups, objective, point
+
+
+def array_module() -> SimpleNamespace:
+    """JAX's NumPy, with a function for what is held constant."""
+    import jax.numpy
+
+    return SimpleNamespace(**vars(jax.numpy), constant=jax.lax.stop_gradient)
 
 
 def gradients(
@@ -20,16 +28,19 @@ def gradients(
 ) -> Gradients:
     """∂loss/∂key for every key of ``wrt``."""
     import jax
-    import jax.numpy as numbers
 
+    numbers = array_module()
     found: Gradients = {}
     with jax.enable_x64(True):
         constants = {key: numbers.asarray(array, dtype=float) for key, array in values.items()}
         at = objective(program, loss, sizes, constants, functions, numbers)
         start = point(program, sizes, values, wrt, functions)
         for keys in groups(values, wrt):
-            parts = jax.grad(lambda arrays: numbers.asarray(at(arrays)))(
-                {key: numbers.asarray(start[key]) for key in keys}
-            )
+            slope = jax.grad(lambda arrays: numbers.asarray(at(arrays)))
+            arrays = {key: numbers.asarray(start[key]) for key in keys}
+            try:
+                parts = jax.jit(slope)(arrays)  # compiled once, and not every operation by itself
+            except jax.errors.ConcretizationTypeError:  # what is computed depends on the numbers
+                parts = slope(arrays)
             found |= {key: np.asarray(parts[key]) for key in keys}
     return found

@@ -5,14 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from math import prod
 from typing import Any, Protocol
 
 import numpy as np
 
 from derive.check_step import relative_error
-from derive.evaluate import bindings, draw, draw_sizes, fits, gather, run
+from derive.evaluate import (
+    EvaluationError,
+    bindings,
+    completed,
+    draw,
+    draw_sizes,
+    fits,
+    gather,
+    input_shape,
+    inputs,
+    is_selective,
+    run,
+    work,
+)
 from derive.evidence import Evidence
-from derive.language.expression import Access
+from derive.language.expression import Access, smallest
 from derive.language.system import Program, System
 from kernels.verification.objective import Arrays, Gradients
 from kernels.verification.witnesses import WITNESSES
@@ -151,9 +165,14 @@ def derived_gradients(
     return {key: gather(derivation.program, results, access, sizes) for key, access in derivation.gradients.items()}
 
 
+MOST = 200_000
+"""The effort that a check at equal sizes may take: about a second."""
+
+
 def trial_sizes(program: Program, seed: int) -> list[dict[str, int]]:
-    """Sizes to check at: all distinct, one time step, all equal, all 1, as far as the shapes allow them."""
-    distinct = draw_sizes(program, seed)
+    """Sizes to check at: distinct, one time step, all equal, all 1, none of what may be none, as far as shapes fit."""
+    drawn = draw_sizes(program, seed)
+    distinct = {symbol.name: drawn[symbol.name] for symbol in program.independent}
     bounds = [
         bound for item in program.declarations for span in item.superscripts for bound in (span.lower, span.upper)
     ]
@@ -161,8 +180,28 @@ def trial_sizes(program: Program, seed: int) -> list[dict[str, int]]:
     candidates = [
         distinct,
         {name: 1 if name in in_time else extent for name, extent in distinct.items()},
-        dict.fromkeys(distinct, 3),
+        next((equal for n in (3, 2) if effort(program, equal := dict.fromkeys(distinct, n)) <= MOST), distinct),
         dict.fromkeys(distinct, 1),
+        {symbol.name: distinct[symbol.name] if smallest(symbol) else 0 for symbol in program.independent},
     ]
+    if is_selective(program):  # X'X of a wide X has no inverse: such sizes say nothing
+        shuffled = [draw_sizes(program, seed + k) for k in range(1, 20)]
+        candidates = [t for t in [*candidates, *shuffled] if fits(program, t) and _has_inputs(program, t, seed)][:4]
     unique = [trial for k, trial in enumerate(candidates) if trial not in candidates[:k]]
-    return [trial for trial in unique if fits(program, trial)]
+    return [completed(program, trial) for trial in unique if fits(program, trial)]
+
+
+def effort(program: Program, sizes: Mapping[str, int]) -> int:
+    """About how much is looked at by a witness that runs ``program`` once for every entry of its inputs."""
+    if not fits(program, sizes):
+        return 0
+    known = completed(program, sizes)
+    return work(program, known) * sum(prod(input_shape(program, key, known)) for key in inputs(program))
+
+
+def _has_inputs(program: Program, sizes: Mapping[str, int], seed: int) -> bool:
+    try:
+        draw(program, seed, sizes)
+    except EvaluationError:
+        return False
+    return True

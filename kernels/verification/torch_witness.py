@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from types import SimpleNamespace
 from typing import Any
 
 from derive.language.system import Program
 from kernels.verification.objective import Arrays, Gradients, groups, objective, point
 
-_OF_ONE_ARRAY = ("tanh", "exp", "log", "log1p", "sqrt", "sin", "cos", "sum", "max", "trace")
+_OF_ONE_ARRAY = ("tanh", "exp", "log", "log1p", "sqrt", "sin", "cos", "max", "trace")
 """Functions that PyTorch has under NumPy's names, with an array as their only argument."""
 
 
@@ -21,12 +22,15 @@ def array_module() -> SimpleNamespace:
         return torch.as_tensor(array, dtype=torch.float64)
 
     def of_one_array(name: str) -> Any:
-        return lambda array: getattr(torch, name)(tensor(array))
+        return lambda array: attrgetter(name)(torch)(tensor(array))
 
     return SimpleNamespace(
         **{name: of_one_array(name) for name in _OF_ONE_ARRAY},
+        sum=lambda array, axis=None: torch.sum(tensor(array), dim=axis),
+        argmax=torch.argmax,
         asarray=tensor,
         real=tensor,
+        constant=lambda array: tensor(array).detach(),
         matmul=torch.matmul,
         reshape=lambda array, shape: torch.reshape(tensor(array), shape if isinstance(shape, tuple) else (shape,)),
         transpose=lambda array: array.permute(*reversed(range(array.ndim))),
@@ -35,6 +39,10 @@ def array_module() -> SimpleNamespace:
         where=lambda condition, yes, no: torch.where(condition, tensor(yes), tensor(no)),
         zeros=lambda shape: torch.zeros(shape, dtype=torch.float64),
         ones=lambda shape: torch.ones(shape, dtype=torch.float64),
+        linalg=SimpleNamespace(
+            **{name: of_one_array(f"linalg.{name}") for name in ("inv", "det", "slogdet")},
+            solve=lambda matrix, right: torch.linalg.solve(tensor(matrix), tensor(right)),
+        ),
         eye=lambda extent: torch.eye(extent, dtype=torch.float64),
     )
 
