@@ -15,7 +15,10 @@ from types import ModuleType
 
 VARIABLE = "UNROLLED_CACHE"
 TOOLS = ("numba", "numpy", "llvmlite")
-SUPPORT = ("product.py", "register_block.py", "scalars.py", "vocabulary.py")
+SUPPORT = (
+    *("contraction.py", "contraction_block.py", "places.py", "room_block.py", "ways.py"),
+    *("product.py", "register_block.py", "rows.py", "scalars.py", "vocabulary.py"),
+)
 """The modules whose code is compiled into every kernel."""
 WRITTEN_AT = 1_000_000_000
 """One time stamp for all files: numba takes a new stamp for a new text, and two processes may write the same file."""

@@ -18,13 +18,21 @@ from kernels.schedule.integers import integer
 from kernels.schedule.plan import (
     BATCH,
     Average,
+    Contract,
+    Equal,
+    First,
     For,
     If,
+    Larger,
+    LayOut,
+    Let,
     Multiply,
+    NothingYet,
     Outer,
     Pack,
     Place,
     Plan,
+    Put,
     Set,
     Statement,
     View,
@@ -32,9 +40,26 @@ from kernels.schedule.plan import (
 )
 from kernels.vocabulary import MODULES
 
+Line = (
+    Set
+    | Let
+    | Put
+    | First
+    | NothingYet
+    | Larger
+    | Equal
+    | Average
+    | Pack
+    | Multiply
+    | Outer
+    | Whole
+    | LayOut
+    | Contract
+)
+
 INDENT = "    "
 INDEX_LETTERS = "ijklmpqrs"
-RESERVED = frozenset({*MODULES, "abs", "batch", "max", "min", "range", "real", "total"})
+RESERVED = frozenset({*MODULES, "abs", "batch", "best", "count", "max", "min", "place", "range", "real", "total"})
 """Names that the source uses in a sense of its own."""
 
 
@@ -81,6 +106,7 @@ class _Printer:
 
     def block(self, statements: Sequence[Statement], depth: int, current: int | None) -> Iterable[str]:
         """The lines of the statements; ``current`` is the equation named last above them."""
+        printer = self
         for statement in statements:
             numbers = equation_numbers([statement])
             if len(numbers) > 1:
@@ -88,16 +114,24 @@ class _Printer:
             elif numbers != {current}:
                 (current,) = numbers
                 yield f"{INDENT * depth}# {label(current)}  {self.texts.get(current, '')}".rstrip()
-            yield from self.statement(statement, depth, current)
+            if isinstance(statement, Let):
+                printer = printer.knowing(statement.name)
+            yield from printer.statement(statement, depth, current)
+
+    def knowing(self, index: sp.Symbol) -> _Printer:
+        """The printer where ``index`` has a name."""
+        if index in self.numerals.symbols:
+            return self
+        symbols = {**self.numerals.symbols, index: self.index_name(index)}
+        return replace(self, numerals=replace(self.numerals, symbols=symbols))
 
     def statement(self, statement: Statement, depth: int, current: int | None) -> Iterable[str]:
         """A loop or test with what is in it, or one line."""
         pad = INDENT * depth
         match statement:
             case For(index=index, body=body):
-                symbols = {**self.numerals.symbols, index: self.index_name(index)}
-                inner = replace(self, numerals=replace(self.numerals, symbols=symbols))
-                yield f"{pad}for {symbols[index]} in {self.span(statement)}:"
+                inner = self.knowing(index)
+                yield f"{pad}for {inner.numerals.symbols[index]} in {self.span(statement)}:"
                 yield from inner.block(body, depth + 1, current)
             case If(conditions=conditions, body=body, otherwise=otherwise):
                 yield f"{pad}if {self.numerals.test(conditions)}:"
@@ -108,12 +142,35 @@ class _Printer:
             case _:
                 yield pad + self.line(statement)
 
-    def line(self, statement: Set | Average | Pack | Multiply | Outer | Whole) -> str:
+    def line(self, statement: Line) -> str:
         """A statement of one line."""
         view, names = self.view, self.numerals.names
         match statement:
+            case Let(name=name, value=value):
+                return f"{self.numerals.symbols[name]} = {self.numerals.integer(value)}"
+            case Set(target=target, value=value, any_order=True):
+                total = self.numerals.element(target)
+                return f"{total} = plus({total}, {self.numerals.number(value).text})"
             case Set(target=target, value=value, adding=adding):
                 return f"{self.numerals.element(target)} {'+=' if adding else '='} {self.numerals.number(value).text}"
+            case Put(target=target, value=value):
+                return f"{self.numerals.element(target)} = {self.numerals.integer(value)}"
+            case First(value=value, position=None):
+                return f"best = {self.numerals.number(value).text}"
+            case First(value=value, position=position):
+                return f"best, place = {self.numerals.number(value).text}, {self.numerals.integer(position)}"
+            case NothingYet(with_place=with_place):
+                return "best, place = real(minus_infinity), -1" if with_place else "best = real(minus_infinity)"
+            case Larger(value=value, position=None):
+                return f"best = larger(best, {self.numerals.number(value).text})"
+            case Larger(value=value, position=position, certain=certain):
+                found = f"{self.numerals.number(value).text}, {self.numerals.integer(position)}"
+                return f"best, place = {'larger_than' if certain else 'larger_at'}(best, place, {found})"
+            case Equal(target=target, value=value, other=other, count=count, adding=adding):
+                pair = f"{self.numerals.number(value).text}, {self.numerals.element(other)}"
+                over = "" if count is None else f" / {self.numerals.element(count)}"
+                sign = "+=" if adding else "="
+                return f"{self.numerals.element(target)} {sign} equal({pair}, real(0), real(1)){over}"
             case Average(out=out):
                 return f"average({view(out)}, real(batch))"
             case Pack(matrix=matrix, panels=panels):
@@ -122,10 +179,16 @@ class _Printer:
                 return f"{'add_product' if adding else 'product'}({view(left)}, {names[panels]}, {view(out)})"
             case Outer(left=left, right=right, out=out, adding=adding):
                 return f"{'add_outer' if adding else 'outer'}({view(left)}, {view(right)}, {view(out)})"
-            case Whole(function=function, argument=argument, out=out):
+            case Whole(function=function, argument=argument, out=out, second=second):
+                given = ", ".join(view(array) for array in (argument, second) if array is not None)
                 if isinstance(out, View):
-                    return f"{function}({view(argument)}, {view(out)})"
-                return f"{self.numerals.element(out)} = {function}({view(argument)})"
+                    return f"{function}({given}, {view(out)})"
+                return f"{self.numerals.element(out)} = {function}({given})"
+            case LayOut(side=side, array=array, contraction=name):
+                return f"lay_{side}({view(array)}, {names[f'{name}_places']}, {names[f'{name}_room']})"
+            case Contract(left=left, contraction=name, out=out, adding=adding):
+                function = "add_contraction" if adding else "contract"
+                return f"{function}({view(left)}, {names[f'{name}_places']}, {names[f'{name}_room']}, {view(out)})"
             case _:
                 assert_never(statement)
 

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from derive.language.expression import size
+from derive.evaluate import follows, names_in, too_small
+from derive.language.expression import smallest
+from derive.language.printer import integer_source
 from derive.language.system import Program
 from kernels.errors import EmptyAxis, MissingArray, UnknownArray, WrongShape, WrongType
 from kernels.schedule.integers import extent, integer, replaced, symbols
@@ -30,6 +32,8 @@ class Expected:
     role: str
     shape: tuple[sp.Expr, ...]
     optional: bool = False
+    default: int | None = None
+    """The value of a size that nothing tells."""
 
     @property
     def written(self) -> str:
@@ -47,8 +51,8 @@ class Checked:
     batched: frozenset[str]
 
 
-def expected(program: Program) -> dict[str, Expected]:
-    """What a caller may give, by key."""
+def expected(program: Program, defaults: Sequence[tuple[str, int]] = ()) -> dict[str, Expected]:
+    """What a caller may give, by key; ``defaults`` are the values of sizes that nothing tells."""
     found: dict[str, Expected] = {}
     for item in program.declarations:
         if item.role != "defined":
@@ -59,7 +63,9 @@ def expected(program: Program) -> dict[str, Expected]:
         axes = zip(state.superscripts, start.access.superscripts, strict=True)
         steps = tuple(extent(span) for span, step in axes if step == span.index)
         found[start.key] = Expected(start.key, "start", (*steps, *state.shape), start.value is not None)
-    return found | {size.name: Expected(size.name, "size", (), optional=True) for size in program.sizes}
+    otherwise = dict(defaults)
+    names = [size.name for size in program.sizes]
+    return found | {name: Expected(name, "size", (), optional=True, default=otherwise.get(name)) for name in names}
 
 
 def spelled(key: str, table: Mapping[str, Expected]) -> str:
@@ -70,19 +76,23 @@ def spelled(key: str, table: Mapping[str, Expected]) -> str:
 
 
 def checked(
-    table: Mapping[str, Expected], parameters: Mapping[str, Any], inputs: Mapping[str, Any], dtype: np.dtype[Any]
+    program: Program,
+    table: Mapping[str, Expected],
+    parameters: Mapping[str, Any],
+    inputs: Mapping[str, Any],
+    dtype: np.dtype[Any],
 ) -> Checked:
     """The caller's arrays, or the error that says what is wrong with them."""
     arrays: dict[str, Array] = {}
     told: dict[sp.Symbol, tuple[int, str]] = {}
-    known = {symbol.name: symbol for item in table.values() for symbol in symbols(*item.shape)}
+    known = {symbol.name: symbol for symbol in program.sizes}
     for given, roles, kind in ((parameters, ("learn",), "parameter"), (inputs, ("given", "start", "size"), "input")):
         for key, value in given.items():
             name = spelled(key, table)
             if name not in table or table[name].role not in roles:
                 raise UnknownArray(unknown(key, kind, roles, table))
             if table[name].role == "size":
-                told[known.get(name, size(name))] = whole(name, value), "the inputs"
+                told[known[name]] = whole(name, value, smallest(known[name])), "the inputs"
             else:
                 arrays[name] = numbers(name, value, dtype)
     for key, item in table.items():
@@ -95,7 +105,7 @@ def checked(
             axis = array.shape.index(0)
             what = BATCH if key in batched and axis == 0 else str(table[key].shape[axis - (key in batched)])
             raise EmptyAxis(f"{key} has shape {array.shape}: {what} must be at least 1")
-    sizes = solved(table, arrays, batched, told)
+    sizes = solved(program, table, arrays, batched, told)
     ordered = {key: arrays[key] for key in table if key in arrays}
     return Checked(ordered, sizes, batch, batched)
 
@@ -131,12 +141,12 @@ def numbers(key: str, value: Any, dtype: np.dtype[Any]) -> Array:
     raise WrongType(f"{key} has dtype {array.dtype}; a kernel takes real numbers ({dtype})")
 
 
-def whole(key: str, value: Any) -> int:
-    """``value`` as a size, a positive integer."""
+def whole(key: str, value: Any, least: int = 1) -> int:
+    """``value`` as a size, an integer that is at least ``least``."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise WrongType(f"{key} is a size, a whole number; got {value!r}")
-    if value < 1:
-        raise EmptyAxis(f"{key} is {value}, but must be at least 1")
+    if value < least:
+        raise EmptyAxis(f"{key} is {value}, but must be at least {least}")
     return int(value)
 
 
@@ -178,12 +188,16 @@ Origin = tuple[int, str]
 
 
 def solved(
+    program: Program,
     table: Mapping[str, Expected],
     arrays: Mapping[str, Array],
     batched: frozenset[str],
     told: Mapping[sp.Symbol, Origin],
 ) -> dict[str, int]:
-    """Every size, from the shapes and from what was told; all shapes agree with it."""
+    """Every size, from the shapes and from what was told; all shapes agree with it.
+
+    Sizes that nothing tells have their default; those that follow from others are what these make them.
+    """
     known = dict(told)
     waiting = [
         (key, extent, length)
@@ -193,27 +207,80 @@ def solved(
     waiting.sort(key=lambda item: not item[1].is_Symbol)  # n tells more than n + k - 1
     while waiting:
         fewest = min(waiting, key=lambda item: len(symbols(item[1]) - known.keys()))
+        unknown = symbols(fewest[1]) - known.keys()
+        if len(unknown) > 1 and supposed(program, table, unknown, known):
+            continue
         waiting.remove(fewest)
         key, extent, length = fewest
-        value = replaced(extent, {symbol: sp.Integer(number) for symbol, (number, _) in known.items()})
-        unknown = symbols(value)
-        if unknown:
-            known |= {symbol: (solution(value, symbol, length), key) for symbol in unknown}
+        value = at_known(extent, known)
+        for symbol in unknown:
+            known[symbol] = solution(value, symbol, length), key
         if integer(replaced(value, {symbol: sp.Integer(known[symbol][0]) for symbol in unknown})) != length:
             wrong = f"{key} has shape {arrays[key].shape}; the definition says {table[key].written}"
-            raise WrongShape(", and ".join([wrong, *reasons(extent, known, key)]))
-    return {symbol.name: number for symbol, (number, _) in known.items()}
+            origins = {symbol: origin for symbol, origin in known.items() if symbol not in unknown}
+            no_multiple = [remainder(key, extent, value, symbol, length) for symbol in unknown]
+            raise WrongShape(", and ".join(filter(None, [wrong, *no_multiple, *reasons(extent, origins, key)])))
+    supposed(program, table, {*program.independent}, known)
+    return derived({symbol.name: origin for symbol, origin in known.items()}, program, table)
+
+
+def at_known(value: sp.Expr, known: Mapping[sp.Symbol, Origin]) -> sp.Expr:
+    """``value`` at the sizes that are known."""
+    return replaced(value, {symbol: sp.Integer(number) for symbol, (number, _) in known.items()})
+
+
+def supposed(
+    program: Program, table: Mapping[str, Expected], unknown: set[sp.Symbol], known: dict[sp.Symbol, Origin]
+) -> bool:
+    """Put the defaults of unknown sizes among what is known; whether there are any."""
+    open_ones = [symbol for symbol in program.independent if symbol in unknown - known.keys()]
+    found = {symbol: value for symbol in open_ones if (value := table[symbol.name].default) is not None}
+    known |= {symbol: (value, "its default") for symbol, value in found.items()}
+    return bool(found)
+
+
+def remainder(key: str, extent: sp.Expr, value: sp.Expr, symbol: sp.Symbol, length: int) -> str:
+    """``x: 5 is no multiple of C = 2, so G cannot be told`` where G C is the extent."""
+    factor = sp.cancel(extent / symbol)
+    slope = sp.cancel(value / symbol)
+    if factor.has(symbol) or not slope.is_Integer or length % int(str(slope)) == 0:
+        return ""
+    shown = f"{integer_source(factor)} = {slope}" if factor != slope else str(slope)
+    return f"{length} is no multiple of {shown}, so {symbol} cannot be told from {key}"
+
+
+def derived(told: Mapping[str, Origin], program: Program, table: Mapping[str, Expected]) -> dict[str, int]:
+    """The sizes with those that follow from them, which no shape contradicts and each of which is at least 1."""
+    sizes = {name: number for name, (number, _) in told.items()}
+    for symbol, formula in program.derived:
+        if any(name not in sizes for name in names_in(formula)):
+            continue
+        found = int(str(at_known(formula, {part: (sizes[str(part)], "") for part in symbols(formula)})))
+        if found < 1:
+            raise EmptyAxis(too_small(program, symbol, sizes))
+        if symbol.name in sizes and sizes[symbol.name] != found:
+            key = told[symbol.name][1]
+            source = f"{key}, {table[key].written}," if key in table else key
+            parts = {name: told[name][1] for name in names_in(formula) if name in told}
+            arrays = [f"{name} from {origin}" for name, origin in parts.items() if origin in table]
+            origins = f" ({', '.join(arrays)})" if arrays else ""
+            told_size = f"{symbol} = {sizes[symbol.name]}"
+            raise WrongShape(f"{source} says {told_size}, but {follows(program, symbol, sizes)}{origins}")
+        sizes[symbol.name] = found
+    return sizes
 
 
 def solution(value: sp.Expr, symbol: sp.Symbol, length: int) -> int:
-    """The size at which ``value``, of the first degree in it, is ``length``; at least 1."""
+    """The size at which ``value``, of the first degree in it, is ``length``; at least the smallest it may be."""
     slope = sp.diff(value, symbol)
+    if not slope.is_Integer or slope == 0:
+        return 1
     found = sp.floor((length - replaced(value, {symbol: sp.Integer(0)})) / slope)
-    return max(int(str(found)), 1) if slope.is_Integer else 1
+    return max(int(str(found)), smallest(symbol))
 
 
 def reasons(extent: sp.Expr, known: Mapping[sp.Symbol, Origin], key: str) -> list[str]:
     """The sizes that another array told: ``n = 3 from W``."""
-    origins = ((symbol, *known[symbol]) for symbol in sorted(symbols(extent), key=str))
+    origins = ((symbol, *known[symbol]) for symbol in sorted(symbols(extent) & known.keys(), key=str))
     found = [f"{symbol} = {number} from {origin}" for symbol, number, origin in origins if origin != key]
     return [" and ".join(found)] if found else []

@@ -21,7 +21,6 @@ from kernels.errors import UnknownArray, WrongType
 from kernels.inputs import Array, Expected, checked, expected, spelled
 from kernels.prepare import Prepared, Result, prepared
 from kernels.schedule import Work, bound
-from kernels.schedule.integers import symbols
 from kernels.variant import Variant, Wording, variant
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ class Question:
     learnt: tuple[str, ...]
     given: tuple[str, ...]
     starts: tuple[str, ...]
-    sizes: tuple[str, ...]  # those that no shape tells
+    sizes: tuple[str, ...]
     results: tuple[Result, ...]
     real: np.dtype[Any]
     dtypes: list[np.dtype[Any]]
@@ -97,6 +96,9 @@ class Kernel:
         self, parameters: Mapping[str, Any], inputs: Mapping[str, Any], wrt: Sequence[str]
     ) -> dict[str, Array]:
         """Gradients with respect to any learnt or given arrays and starts (``"h^0"`` or ``"h0"``), by key."""
+        known = self.questions.get(("gradients", *wrt))
+        if known is not None:  # asked before in the definition's own spelling
+            return self.answer(known, parameters, inputs)[1]
         keys = tuple(spelled(key, self.table) for key in wrt)
         gradients = self.answer(self.question("gradients", *keys), parameters, inputs)[1]
         return {asked: gradients[key] for asked, key in zip(wrt, keys, strict=True)}
@@ -142,15 +144,15 @@ class Kernel:
                 arrays.append(start)
                 shapes.append(None if start is None else start.shape)
                 known = known and (start is None or start.dtype == question.real)
-            shapes += [inputs.get(key) for key in question.sizes]
+            shapes += said(question, inputs)
             shapes += [len(parameters), len(inputs)]
             found = question.shapes.get(tuple(shapes)) if known else None
         except (KeyError, AttributeError, TypeError):  # what is wrong, if anything, is said below
             pass
         if found is None:
-            given = checked(self.table, parameters, inputs, np.dtype(self.dtype))
+            given = checked(self.program, self.table, parameters, inputs, np.dtype(self.dtype))
             arrays = [given.arrays.get(argument.name) for argument in question.variant.inputs]
-            told = (inputs.get(key) for key in question.sizes)
+            told = said(question, inputs)
             key = (*(None if a is None else a.shape for a in arrays), *told, len(parameters), len(inputs))
             found = question.shapes.get(key)
             if found is None:
@@ -184,6 +186,11 @@ class Kernel:
         return float(loss), results
 
 
+def said(question: Question, inputs: Mapping[str, Any]) -> list[Any]:
+    """What the caller says about sizes; nothing is looked up where there are no more inputs than arrays."""
+    return [inputs.get(key) for key in question.sizes] if len(inputs) > len(question.given) else []
+
+
 def asked(
     derivation: Derivation,
     program: Program,
@@ -208,12 +215,11 @@ def asked(
     learnt, given, starts = (
         tuple(name for name, its in role.items() if its == wanted) for wanted in ("learn", "given", "start")
     )
-    told = symbols(*(extent for item in table.values() if not item.optional for extent in item.shape))
-    untold = tuple(size.name for size in made.sizes if size not in told)
+    names = tuple(size.name for size in program.sizes)
     results = tuple(Result(key, found[key], program.declaration(found[key].name).superscripts) for key in keys)
     real = np.dtype(dtype)
     dtypes = [real] * (len(learnt) + len(given))
-    return Question(kind, made, learnt, given, starts, untold, results, real, dtypes)
+    return Question(kind, made, learnt, given, starts, names, results, real, dtypes)
 
 
 def adjoints(derivation: Derivation) -> dict[str, str]:
@@ -252,7 +258,7 @@ def compile(
         raise WrongType(f"a kernel computes in {' or '.join(DTYPES)}, not in {dtype}")
     chosen = dict(functions or {})
     forward, program = bound(derivation.forward, chosen), bound(derivation.program, chosen)
-    table = expected(program)
+    table = expected(program, derivation.system.defaults)
     learnt = tuple(key for key, item in table.items() if item.role == "learn")
     default = asked(derivation, program, table, "gradients", learnt, dtype, jit)
     questions = {("gradients", *learnt): default}

@@ -14,7 +14,7 @@ from sympy.printing.str import StrPrinter
 from derive.language import expression as ast
 from derive.language.expression import Access, Condition, Expression, Integer
 from kernels.schedule.integers import integer
-from kernels.schedule.plan import BATCH, Array, Given
+from kernels.schedule.plan import BATCH, LOCAL, Array, Given
 from kernels.vocabulary import ELEMENTWISE
 
 
@@ -52,7 +52,8 @@ class Numerals:
         if not value.has(sp.Min, sp.Max, sp.floor, sp.Mod):
             numerator, denominator = fraction(value)
             if denominator != 1:
-                return f"({self.integer(numerator)}) // ({self.integer(denominator)})"
+                whole = [self.integer(part) for part in (numerator, denominator)]
+                return " // ".join(text if text.isalnum() else f"({text})" for text in whole)
         return _IntegerPrinter(self.symbols).doprint(value)
 
     def number(self, value: Expression) -> Piece:
@@ -63,7 +64,7 @@ class Numerals:
         """One entry of an array; a name that is no array's is a local variable."""
         array = self.arrays.get(access.name)
         if array is None:
-            return access.name
+            return access.name.removeprefix(LOCAL)
         slots = [integer(step - slot.lower) for step, slot in zip(access.superscripts, array.slots, strict=True)]
         places = [*slots, *([BATCH] if array.batched else []), *access.subscripts]
         return f"{self.names[access.name]}[{', '.join(map(self.integer, places)) or '0'}]"
@@ -81,7 +82,8 @@ class Numerals:
                 below = [] if lower == -sp.oo else [self.integer(lower)]
                 return " <= ".join([*below, self.integer(value), self.integer(upper)])
             case ast.Divides(divisor=divisor, value=value):
-                return f"({self.integer(value)}) % ({self.integer(divisor)}) == 0"
+                texts = (self.integer(part) for part in (value, divisor))
+                return f"{' % '.join(text if text.isalnum() else f'({text})' for text in texts)} == 0"
             case Given(key=key):
                 return f"{self.names[key]}_given"
 
@@ -101,7 +103,10 @@ class _IntegerPrinter(StrPrinter):
         return self.names.get(expr, expr.name)
 
     def _call(self, function: str, expr: sp.Basic) -> str:
-        return f"{function}({', '.join(sorted(map(self._print, expr.args)))})"
+        return f"{function}({', '.join(sorted(map(self._argument, expr.args)))})"
+
+    def _argument(self, expr: sp.Basic) -> str:
+        return self._quotient(expr) if isinstance(expr, sp.floor) else self._print(expr)
 
     def _print_Min(self, expr: sp.Basic) -> str:
         return self._call("min", expr)
@@ -110,8 +115,14 @@ class _IntegerPrinter(StrPrinter):
         return self._call("max", expr)
 
     def _print_floor(self, expr: sp.Basic) -> str:
-        numerator, denominator = cast("sp.Expr", expr.args[0]).as_numer_denom()
-        return f"(({self._print(numerator)}) // ({self._print(denominator)}))"
+        return f"({self._quotient(expr)})"
+
+    def _quotient(self, expr: sp.Basic) -> str:
+        numerator, denominator = (
+            self._print(part) if part.is_Atom and part.is_nonnegative else f"({self._print(part)})"
+            for part in cast("sp.Expr", expr.args[0]).as_numer_denom()
+        )
+        return f"{numerator} // {denominator}"
 
     def _print_Mod(self, expr: sp.Basic) -> str:
         return f"(({self._print(expr.args[0])}) % ({self._print(expr.args[1])}))"
@@ -201,6 +212,13 @@ def _apply(print_: Numerals, node: ast.Apply) -> Piece:
     return argument if node.function == "identity" else Piece(ELEMENTWISE[node.function].format(argument.text))
 
 
+def _call(print_: Numerals, node: ast.Call) -> Piece:
+    """How much a position has of a maximum, by its number or by what is there."""
+    first, second = node.arguments
+    place = print_.integer(second.value) if isinstance(second, ast.SizeValue) else print_.number(second).text
+    return Piece(f"{node.function}({print_.number(first).text}, {place}, real(0), real(1))")
+
+
 _RULES: dict[type, Callable[..., Piece]] = {
     ast.Number: lambda print_, node: constant(node.value),
     ast.SizeValue: _size,
@@ -214,6 +232,7 @@ _RULES: dict[type, Callable[..., Piece]] = {
     ),
     ast.Power: _power,
     ast.Apply: _apply,
+    ast.Call: _call,
     ast.Guard: lambda print_, node: Piece(
         f"({print_.number(node.body).text} if {print_.test(node.conditions)} else real(0))"
     ),

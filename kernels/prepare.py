@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
+import sympy as sp
 
 from derive.language.expression import Access, Integer
 from derive.language.system import Range
+from kernels import places, ways
 from kernels.errors import MissingArray
 from kernels.inputs import Array, Checked
 from kernels.product import aligned, panel_shape
 from kernels.schedule import plan
-from kernels.schedule.cost import multiply_adds
+from kernels.schedule.cost import work
 from kernels.schedule.integers import integer, symbols
-from kernels.variant import Argument, Variant, extents
+from kernels.variant import Argument, Variant, extents, kind
 
 Change = Callable[[Array], Array]
 
@@ -35,7 +37,8 @@ class Prepared:
     """A call with arrays of known shapes: what to pass, and how to change what comes in (by position) and goes out.
 
     ``results`` are keys, positions among the outputs, changes; those in ``separate`` have a row for each sequence, as
-    inputs in ``batched`` have. ``work`` counts multiply-adds. ``free`` holds the workspaces that no call is using.
+    inputs in ``batched`` have. ``work`` counts multiply-adds, a line in a loop as several. ``free`` holds the
+    workspaces that no call is using.
     """
 
     integers: tuple[int, ...]
@@ -63,8 +66,13 @@ def prepared(variant: Variant, given: Checked, results: Sequence[Result], dtype:
         for position, argument in enumerate(variant.inputs)
         if (change := to_storage(argument, variant.plan.arrays[argument.name], given, values, dtype))
     ]
+    named = [variant.plan.arrays[argument.name] for argument in variant.room]
+    kinds = [kind(array, dtype) for array in named]
     room = [numbers(argument.extents, values) for argument in variant.room]
     room += [panel_shape(number(inner, values), number(columns, values), dtype) for inner, columns in variant.panels]
+    tables = [places.places(contraction(made, values), dtype) for made in variant.contractions]
+    room += [(int(table[places.AT["room_size"]]),) for table in tables]
+    kinds += [dtype] * (len(room) - len(kinds))
     position = {argument.name: place for place, argument in enumerate(variant.outputs)}
     answers = [
         (result.key, position[result.access.name], from_storage(result, variant.plan, given, values))
@@ -77,27 +85,45 @@ def prepared(variant: Variant, given: Checked, results: Sequence[Result], dtype:
         integers,
         tuple(changes),
         outputs,
-        partial(workspace, room, dtype),
+        partial(workspace, tuple(zip(room, kinds, strict=True)), tables),
         tuple(answers),
         given.batch or 1,
         given.batched,
         frozenset(separate),
-        number(multiply_adds(variant.plan), values),
+        work(variant.plan, values),
     )
 
 
-def workspace(shapes: Sequence[tuple[int, ...]], dtype: str) -> list[Array]:
-    """Room for one call."""
-    return [aligned(shape, dtype) for shape in shapes]
+def workspace(rooms: Sequence[tuple[tuple[int, ...], str]], tables: Sequence[Array]) -> list[Array]:
+    """Room for one call, and the tables that all calls share."""
+    return [*(aligned(shape, dtype) for shape, dtype in rooms), *tables]
+
+
+def contraction(made: plan.Contraction, values: Mapping[str, int]) -> ways.Contraction:
+    """The contraction at these sizes."""
+
+    def reading(axes: Sequence[plan.AffineAxis]) -> ways.Reading:
+        return ways.Reading(
+            numbers([axis.length for axis in axes], values),
+            tuple(numbers(axis.slopes, values) for axis in axes),
+            numbers([axis.start for axis in axes], values),
+            numbers([axis.divisor for axis in axes], values),
+        )
+
+    arrays = map(reading, (made.left, made.right, made.out))
+    return ways.Contraction(numbers(made.extents, values), made.kinds, *arrays)
 
 
 def number(value: Integer, values: Mapping[str, int]) -> int:
     """``value`` at these sizes."""
-    found = integer(value).xreplace({symbol: integer(values[symbol.name]) for symbol in symbols(value)})
-    return int(str(found))
+    if isinstance(value, sp.Symbol):
+        return values[value.name]
+    if not isinstance(value, sp.Integer):
+        value = integer(value.xreplace({symbol: sp.Integer(values[symbol.name]) for symbol in symbols(value)}))
+    return value.p if isinstance(value, sp.Integer) else int(str(value))
 
 
-def numbers(extents: Sequence[Integer], values: Mapping[str, int]) -> tuple[int, ...]:
+def numbers(extents: Iterable[Integer], values: Mapping[str, int]) -> tuple[int, ...]:
     """The extents at these sizes."""
     return tuple(number(extent, values) for extent in extents)
 

@@ -162,7 +162,7 @@ class Blocks:
         return function
 
     def load(self, builder: Builder, pointer: Operand, lanes: Operand | None = None) -> Operand:
-        """A vector, or its first `lanes` elements and zeros; only the element's own alignment is assumed."""
+        """A vector, or its first `lanes` (a number or a mask) and zeros; only the element's alignment is assumed."""
         pointer = builder.bitcast(pointer, self.vector.as_pointer())
         if lanes is None:
             return builder.load(pointer, align=self.bits // 8)
@@ -188,6 +188,9 @@ class Blocks:
         return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), None))
 
     def mask(self, builder: Builder, lanes: Operand) -> Operand:
+        """Which lanes come before this number of lanes; a mask stays what it is."""
+        if isinstance(lanes.type, ir.VectorType):
+            return lanes
         number = ir.VectorType(ir.IntType(32), self.lanes)
         counting = ir.Constant(number, list(range(self.lanes)))
         return builder.icmp_signed("<", counting, self.splat(builder, builder.trunc(lanes, ir.IntType(32))))

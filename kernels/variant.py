@@ -14,7 +14,8 @@ from derive.language.expression import Integer
 from kernels import cache, emit
 from kernels.schedule import Work, planned
 from kernels.schedule.integers import extent
-from kernels.schedule.plan import BATCH_SIZE, Array, Plan
+from kernels.schedule.integers import symbols as symbols_in
+from kernels.schedule.plan import BATCH_SIZE, Array, Contraction, Plan
 
 NUMBA_OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 
@@ -29,7 +30,10 @@ class Argument:
 
 @dataclass(frozen=True)
 class Variant:
-    """A function and what to pass to it, in this order: sizes, batch, flags, inputs, room, panels, outputs."""
+    """A function and what to pass to it, in this order: sizes, batch, flags, inputs, room, panels, outputs.
+
+    Behind the panels come the rooms of the contractions, then their tables.
+    """
 
     path: Path
     source: str
@@ -38,6 +42,7 @@ class Variant:
     inputs: tuple[Argument, ...]
     room: tuple[Argument, ...]
     panels: tuple[tuple[Integer, Integer], ...]
+    contractions: tuple[Contraction, ...]
     outputs: tuple[Argument, ...]
     plan: Plan
     make: Callable[[], Callable[..., Any]]
@@ -68,6 +73,14 @@ def extents(array: Array) -> tuple[Integer, ...]:
     return (*map(extent, array.slots), *batch, *array.shape) or (sp.Integer(1),)
 
 
+def kind(array: Array | None, dtype: str) -> str:
+    """The type of an array's entries: numbers, or of a choice the smallest whole numbers that count its positions."""
+    if array is None or array.choice is None:
+        return dtype
+    count = array.choice.count
+    return "int8" if count.is_Integer and count <= 1 << 7 else "int32"
+
+
 def variant(work: Work, wording: Wording, stem: str, dtype: str, jit: bool) -> Variant:
     """The function that does ``work``, whose outputs are the loss and what was asked for."""
     plan, program = planned(work), work.program
@@ -79,18 +92,22 @@ def variant(work: Work, wording: Wording, stem: str, dtype: str, jit: bool) -> V
     inputs += [start.key for start in starts]
     outputs = list(dict.fromkeys(asked))
     room = [name for name in plan.arrays if name not in inputs and name not in outputs]
-    names = emit.identifiers([*(size.name for size in program.sizes), *plan.arrays, *plan.panels])
+    rooms, tables = ([f"{name}_{what}" for name in plan.contractions] for what in ("room", "places"))
+    names = emit.identifiers([*(size.name for size in program.sizes), *plan.arrays, *plan.panels, *rooms, *tables])
     symbols = {size: names[size.name] for size in program.sizes} | {BATCH_SIZE: "batch"}
     lines = emit.body(plan, names, symbols, wording.texts)
-    sizes = tuple(size for size in program.sizes if emit.mentioned([symbols[size]], lines))
+    inside = in_contractions(plan)
+    sizes = tuple(size for size in program.sizes if size in inside or emit.mentioned([symbols[size]], lines))
     integers = (*(symbols[size] for size in sizes), "batch", *(f"{names[key]}_given" for key in flags))
-    arrays = (*inputs, *room, *plan.panels, *outputs)
+    arrays = (*inputs, *room, *plan.panels, *rooms, *tables, *outputs)
     arguments = (*integers, *(names[name] for name in arrays))
     function = emit.Function("kernel", wording.sentence, arguments, lines, f"mean({names[loss]})")
     text = emit.source(function, wording.header(emit.equation_numbers(plan.statements)), dtype)
     path = cache.stored(text, stem)
-    ranks = [len(extents(plan.arrays[name])) if name in plan.arrays else 3 for name in arrays]
-    make = partial(compiled if jit else plain, path, dtype, len(integers), ranks)
+    ranks = {name: len(extents(array)) for name, array in plan.arrays.items()}
+    ranks |= dict.fromkeys(plan.panels, 3) | dict.fromkeys((*rooms, *tables), 1)
+    kinds = [("int64" if name in tables else kind(plan.arrays.get(name), dtype), ranks[name]) for name in arrays]
+    make = partial(compiled if jit else plain, path, len(integers), kinds)
     storage = {name: Argument(name, extents(array)) for name, array in plan.arrays.items()}
     return Variant(
         path,
@@ -100,21 +117,32 @@ def variant(work: Work, wording: Wording, stem: str, dtype: str, jit: bool) -> V
         tuple(storage[name] for name in inputs),
         tuple(storage[name] for name in room),
         tuple(plan.panels.values()),
+        tuple(plan.contractions.values()),
         tuple(storage[name] for name in outputs),
         plan,
         make,
     )
 
 
-def plain(path: Path, dtype: str, integers: int, ranks: Sequence[int]) -> Callable[..., Any]:
+def in_contractions(plan: Plan) -> set[sp.Symbol]:
+    """The sizes that the tables of contractions are made from, whether or not the source mentions them."""
+    axes = [axis for made in plan.contractions.values() for axis in (*made.left, *made.right, *made.out)]
+    numbers = [number for axis in axes for number in (*axis.slopes, axis.start, axis.divisor, axis.length)]
+    return symbols_in(*numbers, *(extent for made in plan.contractions.values() for extent in made.extents))
+
+
+def plain(path: Path, integers: int, kinds: Sequence[tuple[str, int]]) -> Callable[..., Any]:
     """The function of a source file as Python runs it."""
     return cache.loaded(path).kernel
 
 
-def compiled(path: Path, dtype: str, integers: int, ranks: Sequence[int]) -> Callable[..., Any]:
-    """The function of a source file, compiled for so many integers and then contiguous arrays with these ranks."""
+def compiled(path: Path, integers: int, kinds: Sequence[tuple[str, int]]) -> Callable[..., Any]:
+    """The function of a source file, compiled for so many integers and contiguous arrays of these types and ranks."""
     import numba
 
-    real = numba.float32 if dtype == "float32" else numba.float64
-    arrays = [numba.types.Array(real, rank, "C") for rank in ranks]
-    return numba.njit(real(*[numba.int64] * integers, *arrays), **NUMBA_OPTIONS)(cache.loaded(path).kernel)
+    from kernels.rows import Counted, Separate
+
+    arrays = [Counted(getattr(numba, dtype), rank) for dtype, rank in kinds]
+    real = arrays[0].dtype
+    signature = real(*[numba.int64] * integers, *arrays)
+    return numba.njit(signature, pipeline_class=Separate, **NUMBA_OPTIONS)(cache.loaded(path).kernel)

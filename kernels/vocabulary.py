@@ -14,20 +14,63 @@ from kernels.scalars import exp, log
 
 MODULES = {
     **dict.fromkeys(("add_outer", "add_product", "outer", "pack", "product"), "kernels.product"),
+    **dict.fromkeys(("add_contraction", "contract", "lay_left", "lay_right"), "kernels.contraction"),
+    "plus": "kernels.rows",
+    **dict.fromkeys(("det", "dexpm", "expm", "inv", "logdet", "norm", "permutation"), "kernels.matrices"),
+    **dict.fromkeys(("solve", "unit"), "kernels.matrices"),
     **dict.fromkeys(("exp", "log", "sigmoid", "softplus", "tanh"), "kernels.scalars"),
     **dict.fromkeys(("average", "cos", "logsumexp", "mean", "power", "relu", "sign", "sin"), "kernels.vocabulary"),
-    **dict.fromkeys(("softmax", "sqrt", "square", "step", "whole_power"), "kernels.vocabulary"),
+    **dict.fromkeys(("reciprocal", "softmax", "sqrt", "square", "step", "whole_power"), "kernels.vocabulary"),
+    **dict.fromkeys(("equal", "larger", "larger_at", "larger_than", "minus_infinity", "taken"), "kernels.vocabulary"),
 }
 """Where each function that emitted source may call comes from."""
 
 ELEMENTWISE = {
     **{name: f"{name}({{}})" for name in ("abs", "cos", "exp", "log", "sigmoid", "sin", "softplus", "sqrt", "tanh")},
     "identity": "{}",
+    "reciprocal": "reciprocal({}, real(0), real(1))",
     "relu": "relu({}, real(0))",
     "sign": "sign({}, real(0), real(1))",
     "step": "step({}, real(0), real(1))",
 }
 """How each row of FUNCTIONS is called."""
+
+
+minus_infinity = float("-inf")
+"""Less than every number: what a search for the largest one begins with."""
+
+
+@register_jitable
+def larger(best: Any, x: Any) -> Any:
+    """The larger of two numbers, the first where they are equal; a NaN is larger than any other."""
+    return x if x > best or (x != x and best == best) else best
+
+
+@register_jitable
+def larger_at(best: Any, place: int, x: Any, position: int) -> tuple[Any, int]:
+    """The larger of best and x with its place; the first of all where there is none yet."""
+    if place < 0 or x > best or (x != x and best == best):
+        return x, position
+    return best, place
+
+
+@register_jitable
+def larger_than(best: Any, place: int, x: Any, position: int) -> tuple[Any, int]:
+    """The larger of best and x with its place, where there is one already: without a jump, for several at a time."""
+    is_larger = (not (x <= best)) & (best == best)
+    return (x if is_larger else best), (position if is_larger else place)
+
+
+@register_jitable
+def taken(place: int, position: int, zero: Any, one: Any) -> Any:
+    """1 where the place is this position, else 0."""
+    return one if place == position else zero
+
+
+@register_jitable
+def equal(x: Any, y: Any, zero: Any, one: Any) -> Any:
+    """1 where the two are equal, or both NaN, else 0."""
+    return one if x == y or (x != x and y != y) else zero
 
 
 @register_jitable
@@ -70,6 +113,12 @@ def step(x: Any, zero: Any, one: Any) -> Any:
 def sign(x: Any, zero: Any, one: Any) -> Any:
     """1, 0 or -1; NaN for NaN."""
     return one if x > zero else -one if x < zero else zero * x
+
+
+@register_jitable
+def reciprocal(x: Any, zero: Any, one: Any) -> Any:
+    """1 / x, and 0 for 0."""
+    return zero if x == zero else one / x
 
 
 @register_jitable

@@ -37,8 +37,31 @@ def at_least(value: Integer, bound: Integer | int, ranges: Sequence[Range]) -> b
     """True only if value ≥ bound is certain."""
     if bound == -sp.oo:
         return True
-    smallest = extreme(integer(value - bound), ranges, -1)
+    of_indices = [item for item in ranges if not item.index.is_positive]
+    smallest = extreme(integer(value - bound), of_indices, -1)
+    if smallest is not None and not smallest.is_nonnegative:  # what derived sizes are made of may decide
+        smallest = extreme(smallest, [item for item in ranges if item.index.is_positive], -1)
     return smallest is not None and bool(smallest.is_nonnegative)
+
+
+def of_sizes(derived: Iterable[tuple[sp.Symbol, Integer]]) -> list[Range]:
+    """Between what the derived sizes are, where they are sums of whole quotients: (n - d + 1)/d ≤ ⌊n/d⌋ ≤ n/d.
+
+    >>> O, H = sp.symbols("O H", integer=True, positive=True)
+    >>> of_sizes([(O, sp.floor(H / 2) + 1)])
+    [Range(index=O, lower=H/2 + 1/2, upper=H/2 + 1)]
+    """
+    found: list[Range] = []
+    for size, value in derived:
+        quotients = sorted(value.atoms(sp.floor), key=str)
+        if value.has(sp.Min, sp.Max, sp.ceiling, sp.Mod) or any(
+            not sp.diff(value.xreplace({q: size}), size).is_positive for q in quotients
+        ):
+            continue
+        upper = {quotient: quotient.args[0] for quotient in quotients}
+        lower = {q: q.args[0] - 1 + 1 / cast("sp.Expr", q.args[0]).as_numer_denom()[1] for q in quotients}
+        found.append(Range(size, integer(value.xreplace(lower)), integer(value.xreplace(upper))))
+    return found
 
 
 def at_most(value: Integer, bound: Integer | int, ranges: Sequence[Range]) -> bool:

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import sympy as sp
 
 from derive.language.expression import Integer
-from kernels.schedule.integers import extent, integer, replaced
-from kernels.schedule.plan import BATCH_SIZE, For, If, Multiply, Outer, Plan, Statement, View
+from kernels.schedule.integers import extent, integer, replaced, symbols
+from kernels.schedule.plan import (
+    BATCH_SIZE,
+    Contract,
+    First,
+    For,
+    If,
+    Larger,
+    Let,
+    Multiply,
+    Outer,
+    Plan,
+    Set,
+    Statement,
+    View,
+)
 
 
 def multiply_adds(plan: Plan) -> Integer:
-    """The multiply-adds of all products of matrices, in sizes; a bound where a loop's range depends on an index."""
+    """The multiply-adds of all products and contractions, in sizes; a bound where ranges depend on an index."""
 
     def total(statements: Sequence[Statement]) -> Integer:
         return integer(sp.Add(*map(one, statements)))
@@ -27,10 +42,44 @@ def multiply_adds(plan: Plan) -> Integer:
                 return sp.Mul(*lengths(left, plan), plan.panels[panels][1])
             case Outer(left=left, right=right):
                 return sp.Mul(*lengths(left, plan), lengths(right, plan)[-1])
+            case Contract(contraction=name):
+                return sp.Mul(*plan.contractions[name].extents)
             case _:
                 return sp.Integer(0)
 
     return total(plan.statements)
+
+
+ENTRY = 4
+"""Multiply-adds of a product in the time that a loop takes for one line."""
+
+
+def work(plan: Plan, values: Mapping[str, int]) -> int:
+    """How long ``plan`` takes at these sizes, in multiply-adds of a product; loops as in the middle of outer ones."""
+
+    def at(value: Integer, places: Mapping[sp.Symbol, Integer]) -> int:
+        known = {symbol: places.get(symbol, sp.Integer(values.get(symbol.name, 1))) for symbol in symbols(value)}
+        return int(str(sp.floor(replaced(integer(value), known))))
+
+    def total(statements: Sequence[Statement], places: dict[sp.Symbol, Integer]) -> int:
+        found = 0
+        for statement in statements:
+            match statement:
+                case For(index=index, lower=lower, upper=upper, body=body):
+                    first, last = at(lower, places), at(upper, places)
+                    if last >= first:
+                        found += (last - first + 1) * total(body, {**places, index: sp.Integer((first + last) // 2)})
+                case If(body=body, otherwise=otherwise):
+                    found += max(total(body, dict(places)), total(otherwise, dict(places)))
+                case Let(name=name, value=value):
+                    places[name] = sp.Integer(at(value, places))
+                case Set() | First() | Larger():
+                    found += ENTRY
+                case _:
+                    found += at(multiply_adds(replace(plan, statements=(statement,))), places)
+        return found
+
+    return total(plan.statements, {})
 
 
 def lengths(view: View, plan: Plan) -> list[Integer]:

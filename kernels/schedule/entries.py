@@ -14,11 +14,12 @@ from functools import cache
 import sympy as sp
 
 from derive.language import expression as ast
+from derive.language.array_functions import ARRAY_FUNCTIONS
 from derive.language.expression import Access, Expression, Integer
-from derive.language.functions import ARRAY_FUNCTIONS
 from derive.language.shapes import shape_of
-from derive.language.system import Declaration, Shape
+from derive.language.system import Declaration, Range, Shape
 from kernels.errors import CannotCompile
+from kernels.schedule.integers import replaced, replaced_conditions, replaced_in
 
 Indices = tuple[Integer, ...]
 ROW_ZERO = sp.Integer(0)
@@ -116,6 +117,47 @@ def _call(writer: Writer, node: ast.Call, at: Indices) -> Expression:
     raise CannotCompile(f"{node.function} has no kernel; array functions: {', '.join(ARRAY_FUNCTIONS)}")
 
 
+def _slice(writer: Writer, node: ast.Slice, at: Indices) -> Expression:
+    free = iter(at)
+    places = tuple(place[0] + next(free) if isinstance(place, tuple) else place for place in node.places)
+    return writer.entry(node.operand, places)
+
+
+def _kronecker(writer: Writer, node: ast.Kronecker, at: Indices) -> Expression:
+    """(A ⊗ B)[i, j] = A[⌊i / p⌋, ⌊j / q⌋] B[i mod p, j mod q] for B of p rows and q columns."""
+    left, right = writer.shape(node.left), writer.shape(node.right)
+    if not left or not right:
+        return ast.Product((writer.entry(node.left, at), writer.entry(node.right, at)))
+    extents = _matrix_shape(writer, node.right)[: len(at)]
+    outer = tuple(sp.floor(i / extent) for i, extent in zip(at, extents, strict=True))
+    inner = tuple(sp.Mod(i, extent) for i, extent in zip(at, extents, strict=True))
+    return ast.Product((writer.entry(node.left, outer[: len(left)]), writer.entry(node.right, inner[: len(right)])))
+
+
+def _block(writer: Writer, node: ast.Block, at: Indices) -> Expression:
+    """Each block where its rows and columns are."""
+    found: list[Expression] = []
+    above: Integer = sp.Integer(0)
+    for row in node.rows:
+        before: Integer = sp.Integer(0)
+        height = _extents(writer, row[0])[0]
+        for part in row:
+            shape, (_, width) = writer.shape(part), _extents(writer, part)
+            offsets, lengths = (above, before)[: len(at)], (height, width)[: len(at)]
+            ends = zip(at, offsets, lengths, strict=True)
+            inside = tuple(ast.Within(i, offset, offset + length - 1) for i, offset, length in ends)
+            own = tuple(i - offset for i, offset in zip(at, offsets, strict=True))
+            found.append(ast.Guard(inside, writer.entry(part, own[: len(shape)])))
+            before = before + width
+        above = above + height
+    return ast.Add(tuple(found)) if len(found) > 1 else found[0]
+
+
+def _extents(writer: Writer, node: Expression) -> tuple[Integer, Integer]:
+    rows, columns = (*writer.shape(node), sp.Integer(1), sp.Integer(1))[:2]
+    return rows, columns
+
+
 def _diagonal(writer: Writer, node: ast.Diagonal, at: Indices) -> Expression:
     return _where_equal(at, writer.entry(node.vector, at[:1]))
 
@@ -130,6 +172,30 @@ def _sum(writer: Writer, node: ast.Sum, at: Indices) -> Expression:
         bound = writer.names.index()
         node = replace(node, index=bound, body=ast.substitute_indices(node.body, {node.index: bound}))
     return replace(node, body=writer.entry(node.body, at))
+
+
+def _maximum(writer: Writer, node: ast.Maximum, at: Indices) -> Expression:
+    taken = {symbol for position in at for symbol in sp.sympify(position).free_symbols}
+    clashes = any(item.index in taken for item in node.ranges)
+    node = with_indices(node, [writer.names.index() for _ in node.ranges]) if clashes else node
+    return replace(node, body=writer.entry(node.body, at))
+
+
+def _share(writer: Writer, node: ast.Share, at: Indices) -> Expression:
+    """Under fresh indices: the equation may number the positions by those of the maximum."""
+    maximum = with_indices(node.maximum, [writer.names.index() for _ in node.maximum.ranges])
+    return replace(node, maximum=replace(maximum, body=writer.entry(maximum.body, ())))
+
+
+def with_indices(maximum: ast.Maximum, names: Sequence[sp.Symbol]) -> ast.Maximum:
+    """``maximum`` with these indices in its ranges."""
+    change: dict[sp.Symbol, Integer] = {}
+    ranges: list[Range] = []
+    for item, name in zip(maximum.ranges, names, strict=True):
+        ranges.append(Range(name, replaced(item.lower, change), replaced(item.upper, change)))
+        change[item.index] = name
+    body, conditions = replaced_in(maximum.body, change), replaced_conditions(maximum.conditions, change)
+    return replace(maximum, ranges=tuple(ranges), body=body, conditions=conditions)
 
 
 def _vectorised(writer: Writer, node: ast.Vectorised, at: Indices) -> Expression:
@@ -215,7 +281,12 @@ _RULES: dict[type, Callable[..., Expression]] = {
     ast.Apply: _each,
     ast.Call: _call,
     ast.Diagonal: _diagonal,
+    ast.Slice: _slice,
+    ast.Kronecker: _kronecker,
+    ast.Block: _block,
     ast.Sum: _sum,
+    ast.Maximum: _maximum,
+    ast.Share: _share,
     ast.Guard: _each,
     ast.Identity: lambda writer, node, at: _where_equal(at, ast.ONE),
     ast.Filled: lambda writer, node, at: ast.Number(Fraction(node.value)),

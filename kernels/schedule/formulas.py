@@ -6,10 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import count
+from typing import TypeGuard
 
 import sympy as sp
 
 from derive.language import expression as ast
+from derive.language.array_functions import ARRAY_FUNCTIONS
 from derive.language.expression import Access, Condition, Expression
 from kernels.schedule.integers import condition_indices, indices, replaced_in
 
@@ -21,6 +23,11 @@ class Factors:
     number: Fraction
     conditions: tuple[Condition, ...]
     others: tuple[Expression, ...]
+
+    @property
+    def body(self) -> Expression:
+        """number · Π others."""
+        return scaled(self.number, self.others[0] if len(self.others) == 1 else ast.Product(self.others))
 
 
 def factors(value: Expression) -> Factors:
@@ -34,6 +41,9 @@ def factors(value: Expression) -> Factors:
         case ast.Guard(conditions=conditions, body=body):
             inner = factors(body)
             return replace(inner, conditions=conditions + inner.conditions)
+        case ast.Quotient(numerator=numerator) if (above := factors(numerator)).conditions:
+            rest = replace(above, conditions=()).body
+            return Factors(Fraction(1), above.conditions, (replace(value, numerator=rest),))
         case ast.Product(factors=parts):
             whole = Factors(Fraction(1), (), ())
             for one in map(factors, parts):
@@ -95,6 +105,15 @@ def has_sum(value: Expression) -> bool:
     return any(isinstance(node, ast.Sum) for node in ast.walk(value))
 
 
+WHOLE_ARRAY_CALLS = frozenset(ARRAY_FUNCTIONS) - {"sum", "trace"}
+"""Functions computed on whole arrays: in entries they overflow, or have no formula. The others are written out."""
+
+
+def is_whole(value: Expression) -> TypeGuard[ast.Call | ast.LogSumExp]:
+    """True of what is computed at once from whole arrays."""
+    return isinstance(value, ast.LogSumExp) or (isinstance(value, ast.Call) and value.function in WHOLE_ARRAY_CALLS)
+
+
 def is_plain(value: Expression) -> bool:
     """True of an access whose subscripts are different indices."""
     return (
@@ -111,8 +130,21 @@ def free_indices(value: Expression) -> set[sp.Symbol]:
             return indices(*superscripts, *subscripts)
         case ast.SizeValue(value=number):
             return indices(number)
-        case ast.Sum(index=bound, lower=lower, upper=upper, body=body):
+        case (
+            ast.Sum(index=bound, lower=lower, upper=upper, body=body)
+            | ast.LogSumExp(index=bound, lower=lower, upper=upper, body=body)
+        ):
             return (free_indices(body) - {bound}) | indices(lower, upper)
+        case ast.Slice(operand=operand, places=places):
+            ends = [end for place in places for end in (place if isinstance(place, tuple) else (place,))]
+            return free_indices(operand) | indices(*ends)
+        case ast.Maximum(ranges=ranges, body=body, conditions=conditions):
+            found = free_indices(ast.Guard(conditions, body))
+            for item in reversed(ranges):
+                found = (found - {item.index}) | indices(item.lower, item.upper)
+            return found
+        case ast.Share(maximum=maximum, at=at):
+            return free_indices(maximum) | indices(*at)
         case ast.Guard(conditions=conditions, body=body):
             return free_indices(body).union(*map(condition_indices, conditions))
         case _:
@@ -128,6 +160,8 @@ def superscript_indices(value: Expression) -> set[sp.Symbol]:
                 found |= indices(*superscripts)
             case ast.Sum(lower=lower, upper=upper):
                 found |= indices(lower, upper)
+            case ast.Maximum(ranges=ranges):
+                found |= indices(*(end for item in ranges for end in (item.lower, item.upper)))
             case _:
                 pass
     return found

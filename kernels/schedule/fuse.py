@@ -4,13 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import count as numbers
 
 import sympy as sp
 
 from derive.language import expression as ast
 from derive.language.expression import Access
-from kernels.schedule.integers import Change, indices, replaced, replaced_access, replaced_conditions, replaced_in
-from kernels.schedule.plan import BATCH, For, Given, If, Plan, Set, Statement
+from kernels.schedule.integers import (
+    Change,
+    indices,
+    replaced,
+    replaced_access,
+    replaced_conditions,
+    replaced_in,
+    symbols,
+)
+from kernels.schedule.plan import (
+    BATCH,
+    Contract,
+    First,
+    For,
+    Given,
+    If,
+    Larger,
+    LayOut,
+    Let,
+    NothingYet,
+    Place,
+    Plan,
+    Put,
+    Set,
+    Statement,
+    View,
+)
 
 
 def fused(plan: Plan, _kept: Collection[str]) -> Plan:
@@ -62,6 +88,8 @@ def same_place(one: Access, two: Access, index: sp.Symbol, plan: Plan) -> bool:
         return True
     if index == BATCH:
         return plan.arrays[one.name].batched
+    if len(one.subscripts) != len(two.subscripts):  # all entries of one of them
+        return False
     places = zip((*one.superscripts, *one.subscripts), (*two.superscripts, *two.subscripts), strict=True)
     return any(a == b and indices(a) == {index} for a, b in places)
 
@@ -74,25 +102,79 @@ class Touch:
     written: bool
 
 
-def touched(statements: Iterable[Statement]) -> Iterable[Touch | None]:
-    """Every access; None for a statement that is not entrywise."""
+def touched(statements: Iterable[Statement], begun: bool = False) -> Iterable[Touch | None]:
+    """Every access, one without subscripts for all entries; None for a statement of another kind.
+
+    A search has to be ``begun`` inside, or else what it has found outlives a turn of the loop.
+    """
     for statement in statements:
         match statement:
             case For(body=body):
-                yield from touched(body)
+                yield from touched(body, begun)
             case If(body=body, otherwise=otherwise):
-                yield from touched((*body, *otherwise))
+                yield from touched((*body, *otherwise), begun)
             case Set(target=target, value=value):
                 yield Touch(target, written=True)
                 yield from (Touch(node, written=False) for node in ast.walk(value) if isinstance(node, Access))
+            case Let():
+                pass
+            case Put(target=target):
+                yield Touch(target, written=True)
+            case NothingYet():
+                begun = True
+            case First(value=value):
+                begun = True
+                yield from (Touch(node, written=False) for node in ast.walk(value) if isinstance(node, Access))
+            case Larger(value=value) if begun:
+                yield from (Touch(node, written=False) for node in ast.walk(value) if isinstance(node, Access))
+            case LayOut(array=array):
+                yield Touch(Access(array.name), written=False)
+            case Contract(left=left, out=out):
+                yield Touch(Access(left.name), written=False)
+                yield Touch(Access(out.name), written=True)
             case _:
                 yield None
 
 
+def unused(index: sp.Symbol, statement: Statement) -> sp.Symbol:
+    """An index like ``index`` that no loop in ``statement`` has."""
+
+    def taken(statement: Statement) -> set[sp.Symbol]:
+        match statement:
+            case For(index=own, body=body):
+                return {own}.union(*map(taken, body))
+            case If(body=body, otherwise=otherwise):
+                return set[sp.Symbol]().union(*map(taken, (*body, *otherwise)))
+            case _:
+                return set()
+
+    names = (f"{'_' * count}{index.name}" for count in numbers(1))
+    return next(found for found in map(ast.index, names) if found not in taken(statement))
+
+
+def moved(view: View, change: Change) -> View:
+    """The view with indices replaced."""
+
+    def place(old: Place) -> Place:
+        match old:
+            case None:
+                return None
+            case (first, last):
+                return replaced(first, change), replaced(last, change)
+            case _:
+                return replaced(old, change)
+
+    return replace(view, places=tuple(map(place, view.places)))
+
+
 def renamed(statement: Statement, change: Change) -> Statement:
-    """An entrywise statement with indices replaced."""
+    """A statement of which ``touched`` knows the accesses, with indices replaced."""
     match statement:
-        case For(lower=lower, upper=upper, body=body):
+        case For(index=index, lower=lower, upper=upper, body=body):
+            if index in symbols(*change.values()):  # this loop's index must stay another one
+                fresh = unused(index, statement)
+                statement = replace(statement, index=fresh)
+                body = tuple(renamed(one, {index: fresh}) for one in body)
             inner = tuple(renamed(one, change) for one in body)
             return replace(statement, lower=replaced(lower, change), upper=replaced(upper, change), body=inner)
         case If(conditions=conditions, body=body, otherwise=otherwise):
@@ -105,5 +187,16 @@ def renamed(statement: Statement, change: Change) -> Statement:
             )
         case Set(target=target, value=value):
             return replace(statement, target=replaced_access(target, change), value=replaced_in(value, change))
+        case Let(value=value):
+            return replace(statement, value=replaced(value, change))
+        case Put(target=target, value=value):
+            return replace(statement, target=replaced_access(target, change), value=replaced(value, change))
+        case First(value=value, position=position) | Larger(value=value, position=position):
+            place = None if position is None else replaced(position, change)
+            return replace(statement, value=replaced_in(value, change), position=place)
+        case LayOut(array=array):
+            return replace(statement, array=moved(array, change))
+        case Contract(left=left, out=out):
+            return replace(statement, left=moved(left, change), out=moved(out, change))
         case _:
             return statement

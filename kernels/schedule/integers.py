@@ -8,7 +8,7 @@ from typing import cast
 import sympy as sp
 
 from derive.language import expression as ast
-from derive.language.expression import Access, Condition, Expression, Integer
+from derive.language.expression import Access, Condition, Expression, Integer, is_size
 from derive.language.system import Range
 
 Change = Mapping[sp.Symbol, Integer]
@@ -25,8 +25,8 @@ def symbols(*values: object) -> set[sp.Symbol]:
 
 
 def indices(*values: object) -> set[sp.Symbol]:
-    """The indices in the values; sizes are the symbols known to be positive."""
-    return {symbol for symbol in symbols(*values) if not symbol.is_positive}
+    """The indices in the values; sizes are the symbols known not to be negative."""
+    return {symbol for symbol in symbols(*values) if not is_size(symbol)}
 
 
 def replaced(value: Integer, change: Change) -> Integer:

@@ -2,46 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from derive.language import expression as ast
-from derive.language.expression import Access, Condition, Expression
 from derive.language.system import Range
-from kernels.schedule import bounds
+from kernels.schedule import bounds, order
+from kernels.schedule.contractions import contractions
 from kernels.schedule.integers import (
     condition_indices,
     extent,
-    indices,
-    integer,
     replaced_access,
     replaced_conditions,
     replaced_in,
     replaced_range,
-    symbols,
 )
+from kernels.schedule.loops import loops, tested, whole_view
+from kernels.schedule.maxima import maxima
 from kernels.schedule.plan import (
-    BATCH,
     Average,
     Conditions,
     For,
-    Given,
     If,
     Node,
     Part,
     Plan,
     Ranges,
-    Set,
     Stages,
     Statement,
     TimeLoop,
-    View,
-    Whole,
 )
-from kernels.schedule.products import Matrices, as_products, nested, zero
+from kernels.schedule.products import Matrices, matrix_products, zero
 
-TOTAL = Access("total")
-"""The local variable in which a sum adds up."""
+Lowering = Callable[[Part, Ranges, Matrices], list[Statement] | None]
+
+LOWERINGS: tuple[Lowering, ...] = (maxima, matrix_products, contractions, loops)
+"""How one part becomes statements, tried in this order; a row answers None for what it does not do.
+
+``lowering(part, steps, matrices)`` carries out ``part`` inside the time loops ``steps``. The part still has its
+conditions and whole ranges (``products.narrowed`` moves what it can into ranges of slope 1), except for conditions on
+the steps alone, which are tested around it. Unless the part adds, every entry of its target has to be written, zero
+where no term applies; the batch is an axis of target and operands that no subscript mentions (``matrices.loops``,
+``matrices.arrays``). Averages are taken afterwards. A product may have affine subscripts, ``x[e, s*i + d*a - p]``: they
+are not copied anywhere. To add a row, write such a function in a module of its own and put it before ``loops``, which
+never answers None.
+"""
 
 
 @dataclass(frozen=True)
@@ -96,61 +100,12 @@ class _Lowering:
     # One part ---------------------------------------------------------------------------------------------------------
 
     def part(self, part: Part, steps: Ranges) -> list[Statement]:
-        """What to do at steps where the part applies; conditions on free indices become their ranges."""
+        """What to do at steps where the part applies, by the first row of LOWERINGS that can."""
         current = {item.index for item in steps}
         free = at_single_steps(at_current_steps(part, steps))
         free = replace(free, conditions=tuple(c for c in free.conditions if not condition_indices(c) <= current))
-        cut = narrowed(free, steps)
-        body: list[Statement] = []
-        if not part.adding and (cut.conditions or cut.loops != free.loops):
-            body += zero(free, self.matrices)
-            cut = replace(cut, adding=bool(cut.conditions))
-        body += as_products(cut, self.matrices, bool(steps)) or self.nest(cut)
-        if part.average:
-            body.append(Average(part.number, self.whole_view(free.target)))
-        return body
-
-    def nest(self, part: Part) -> list[Statement]:
-        """Loops over everything: sums innermost into a local total, or outermost where memory runs along rows."""
-        if isinstance(part.body, ast.Call):
-            return self.whole(part, part.body)
-        if part.unless:
-            return self.start(part)
-        loops, sums = self.matrices.loops(part)
-        if not sums:
-            return nested(loops, tested(part.conditions, [Set(part.number, part.target, part.body, part.adding)]))
-        if runs_along_rows(part, sums):
-            cleared = [] if part.adding else zero(part, self.matrices)
-            return cleared + nested(
-                [*sums, *loops], tested(part.conditions, [Set(part.number, part.target, part.body, adding=True)])
-            )
-        add = tested(part.conditions, [Set(part.number, TOTAL, part.body, adding=True)])
-        total = [Set(part.number, TOTAL, ast.ZERO), *nested(sums, add)]
-        return nested(loops, [*total, Set(part.number, part.target, TOTAL, part.adding)])
-
-    def start(self, part: Part) -> list[Statement]:
-        """The start that the caller gave, or else its default."""
-        at = tuple(step for step in part.target.superscripts if symbols(step))
-        given = Access(part.unless, at, part.target.subscripts)
-        copy, default = (self.nest(replace(part, unless="", body=body)) for body in (given, part.body))
-        return [If((Given(part.unless),), tuple(copy), tuple(default))]
-
-    def whole(self, part: Part, call: ast.Call) -> list[Statement]:
-        """A function of a whole row of numbers, at every step and for every sequence."""
-        (argument,) = call.arguments
-        loops, _ = self.matrices.loops(part)
-        scalar = not self.matrices.arrays[part.target.name].shape
-        out = part.target if scalar else self.whole_view(part.target)
-        return nested(
-            loops, tested(part.conditions, [Whole(part.number, call.function, self.whole_view(argument), out)])
-        )
-
-    def whole_view(self, access: Expression) -> View:
-        """The array at its superscripts and the current sequence."""
-        assert isinstance(access, Access)
-        array = self.matrices.arrays[access.name]
-        slots = (integer(step - slot.lower) for step, slot in zip(access.superscripts, array.slots, strict=True))
-        return View(access.name, (*slots, *([BATCH] if array.batched else []), *(None for _ in array.shape)))
+        body = next(found for row in LOWERINGS if (found := row(free, steps, self.matrices)) is not None)
+        return [*body, Average(part.number, whole_view(free.target, self.matrices))] if part.average else body
 
 
 def continues(part: Part, first: Part) -> bool:
@@ -162,48 +117,6 @@ def now(part: Part, steps: Ranges) -> Conditions | None:
     """The conditions of ``part`` that the current steps decide; None if they never hold."""
     current = {item.index for item in steps}
     return bounds.needed((c for c in part.conditions if condition_indices(c) <= current), steps)
-
-
-def tested(conditions: Conditions, body: list[Statement]) -> list[Statement]:
-    """``body`` where the conditions hold."""
-    return [If(conditions, tuple(body))] if conditions else body
-
-
-def runs_along_rows(part: Part, sums: Sequence[Range]) -> bool:
-    """True if the last index of the target is also the last of something read, and no summed index is."""
-    last = [node.subscripts[-1] for node in ast.walk(part.body) if isinstance(node, Access) and node.subscripts]
-    ends = indices(*(end for item in sums for end in (item.lower, item.upper)))
-    return (
-        bool(part.entries)
-        and part.entries[-1].index in last
-        and not any(item.index in last for item in sums)
-        and not ends & {item.index for item in part.loops}
-    )
-
-
-def narrowed(part: Part, steps: Ranges) -> Part:
-    """``part`` with conditions on one of its indices moved into that index's range."""
-    ranges = [*steps, *part.loops, *part.sums]
-    left: list[Condition] = []
-    for condition in part.conditions:
-        for place in reversed(range(len(steps), len(ranges))):
-            item = ranges[place]
-            ends = bounds.one_sided(condition, item.index, ranges)
-            later = {other.index for other in ranges[place + 1 :]}
-            if ends is not None and not later & indices(*ends):
-                ranges[place] = Range(item.index, *bounds.narrower(item, ends, ranges))
-                break
-        else:
-            left.append(condition)
-    own = ranges[len(steps) :]
-    times, entries = len(part.times), len(part.entries)
-    return replace(
-        part,
-        times=tuple(own[:times]),
-        entries=tuple(own[times : times + entries]),
-        sums=tuple(own[times + entries :]),
-        conditions=tuple(left),
-    )
 
 
 def at_current_steps(part: Part, steps: Ranges) -> Part:
@@ -233,17 +146,17 @@ def at_single_steps(part: Part) -> Part:
 def made(node: Node) -> frozenset[str]:
     """The arrays that ``node`` makes."""
     if isinstance(node, Part):
-        return frozenset({node.target.name})
+        return frozenset(order.made(node))
     return frozenset[str]().union(*map(made, node.body))
 
 
 def lowered(stages: Stages, nodes: Sequence[Node]) -> Plan:
     """Statements for all nodes; a matrix is packed before the first node that multiplies by it, where it can be."""
-    matrices = Matrices(dict(stages.arrays))
+    matrices = Matrices(dict(stages.arrays), sizes=stages.sizes)
     statements: list[Statement] = []
     for place, node in enumerate(nodes):
         matrices.before = []
         matrices.making = frozenset[str]().union(*map(made, nodes[place:]))
         body = _Lowering(matrices).nodes([node], ())
         statements += [*matrices.before, *body]
-    return Plan(matrices.arrays, matrices.panels, tuple(statements))
+    return Plan(matrices.arrays, matrices.panels, tuple(statements), contractions=matrices.contractions)

@@ -80,7 +80,8 @@ def needs(parts: Sequence[Part]) -> list[Need]:
     """Every pair of a part that makes an array and a part that reads it; parts of one formula follow each other."""
     makers: dict[str, list[int]] = {}
     for number, part in enumerate(parts):
-        makers.setdefault(part.target.name, []).append(number)
+        for name in made(part):
+            makers.setdefault(name, []).append(number)
     found: list[Need] = []
     for number, part in enumerate(parts):
         for access, around in reads(part.body, (*part.loops, *part.sums)):
@@ -91,6 +92,13 @@ def needs(parts: Sequence[Part]) -> list[Need]:
             if parts[later].adding:
                 found.append(Need(earlier, later, None, parts[later].loops))
     return found
+
+
+def made(part: Part) -> tuple[str, ...]:
+    """The arrays that ``part`` makes: a maximum may leave its choice behind."""
+    body = part.body
+    choice = body.choice if isinstance(body, ast.Maximum) else None
+    return (part.target.name,) if choice is None else (part.target.name, choice.name)
 
 
 def narrowed(item: Range, ranges: Sequence[Range], part: Part) -> Range:
@@ -106,7 +114,9 @@ def reads(value: Expression, ranges: tuple[Range, ...]) -> Iterable[tuple[Access
     """Each access in ``value`` with the ranges of the indices around it."""
     if isinstance(value, Access):
         yield value, ranges
-    if isinstance(value, ast.Sum):
+    if isinstance(value, ast.Maximum):
+        ranges = (*ranges, *value.ranges)
+    if isinstance(value, ast.Sum | ast.LogSumExp):
         ranges = (*ranges, Range(value.index, value.lower, value.upper))
     for child in ast.children(value):
         yield from reads(child, ranges)

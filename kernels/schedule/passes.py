@@ -10,6 +10,7 @@ import sympy as sp
 from derive.language import expression as ast
 from derive.language.expression import Access, Expression
 from derive.language.system import Equation, Program, Range
+from kernels.schedule.choices import without_windows
 from kernels.schedule.entries import Names
 from kernels.schedule.fuse import fused
 from kernels.schedule.integers import Integer, indices
@@ -128,6 +129,11 @@ def cut_up(work: Work) -> Work:
     return replace(work, stages=cut(work.program, work.arrays, Names(taken), work.numbers))
 
 
+def choose(work: Work) -> Work:
+    """Choices of maxima in a small form."""
+    return replace(work, stages=without_windows(work.stages, work.kept))
+
+
 def put_in_order(work: Work) -> Work:
     """The parts as a tree of time loops."""
     stages, nodes = ordered(work.stages)
@@ -167,6 +173,7 @@ PASSES = (
     Pass("place", "Each array has its axes: superscripts, a batch where the caller's arrays reach it, entries.", place),
     Pass("prune", "Only equations that the wanted arrays need are left.", prune),
     Pass("cut", "Each part is one product, one sum or one entrywise formula; intermediate results have names.", cut_up),
+    Pass("choose", "The choice of a maximum is one number for each entry, not one for each position.", choose),
     Pass("order", "Values are made before they are read; what needs itself is a loop over time.", put_in_order),
     Pass("lower", "Parts are products of matrices where arrays allow it, and plain loops elsewhere.", lower),
     Pass("fuse", "Neighbouring loops over one range are one loop where no value is read too early.", on_plan(fused)),

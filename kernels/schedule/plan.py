@@ -19,6 +19,17 @@ Conditions = tuple[Condition, ...]
 
 
 @dataclass(frozen=True)
+class Choice:
+    """What an array holds that holds no numbers but positions: the equation ``number`` says of which window.
+
+    Positions are counted from 0 in reading order, up to ``count``; -1 is none.
+    """
+
+    number: int
+    count: Integer
+
+
+@dataclass(frozen=True)
 class Array:
     """An array of the program: superscripts over ``slots``, the batch where ``batched``, then the axes of one value.
 
@@ -30,6 +41,7 @@ class Array:
     shape: Shape
     batched: bool = False
     mean: bool = False
+    choice: Choice | None = None
 
 
 @dataclass(frozen=True)
@@ -61,11 +73,11 @@ class Part:
 
 @dataclass(frozen=True)
 class Stages:
-    """A program cut into parts over arrays; ``texts`` holds the equations by number, for comments."""
+    """A program cut into parts over arrays; ``sizes`` are the ranges of derived sizes."""
 
     arrays: dict[str, Array]
     parts: tuple[Part, ...]
-    texts: dict[int, str] = field(default_factory=dict)
+    sizes: tuple[Range, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -131,12 +143,76 @@ class If:
 
 @dataclass(frozen=True)
 class Set:
-    """target (=|+=) value, numbers; a target that is no array is a local variable."""
+    """target (=|+=) value, numbers; a target that is no array is a local variable.
+
+    In ``any_order`` the compiler may add what the turns of a loop add, several at a time.
+    """
 
     number: int
     target: Access
     value: Expression
     adding: bool = False
+    any_order: bool = False
+
+
+@dataclass(frozen=True)
+class Let:
+    """name = value, a whole number that loops further in have as a bound."""
+
+    number: int
+    name: sp.Symbol
+    value: Integer
+
+
+@dataclass(frozen=True)
+class Put:
+    """target = value, an entry of a choice and a whole number."""
+
+    number: int
+    target: Access
+    value: Integer
+
+
+@dataclass(frozen=True)
+class First:
+    """best = ``value``, and where there is a position: place = ``position``."""
+
+    number: int
+    value: Expression
+    position: Integer | None
+
+
+@dataclass(frozen=True)
+class NothingYet:
+    """best = −∞, and where ``with_place``: place = −1."""
+
+    number: int
+    with_place: bool
+
+
+@dataclass(frozen=True)
+class Larger:
+    """best = the larger of best and ``value``, the first of equal ones; place = ``position`` where best is new.
+
+    Without a position no place is kept. ``certain`` says that there is one before it.
+    """
+
+    number: int
+    value: Expression
+    position: Integer | None
+    certain: bool = False
+
+
+@dataclass(frozen=True)
+class Equal:
+    """target (=|+=) 1 where ``value`` is ``other``, else 0; over ``count``, if there is one."""
+
+    number: int
+    target: Access
+    value: Expression
+    other: Access
+    count: Access | None
+    adding: bool
 
 
 @dataclass(frozen=True)
@@ -180,15 +256,82 @@ class Outer:
 
 @dataclass(frozen=True)
 class Whole:
-    """out = function(argument), one row of numbers to one row, or to a number where ``out`` is an Access."""
+    """out = function(argument, second), whole arrays to a whole array, or to a number where ``out`` is an Access."""
 
     number: int
     function: str
     argument: View
     out: View | Access
+    second: View | None = None
 
 
-Statement = For | If | Set | Average | Pack | Multiply | Outer | Whole
+@dataclass(frozen=True)
+class LayOut:
+    """The room of a contraction ← its left or right operand, in the order in which it is read."""
+
+    number: int
+    side: str
+    array: View
+    contraction: str
+
+
+@dataclass(frozen=True)
+class Contract:
+    """out (=|+=) a contraction of ``left`` and what was laid out."""
+
+    number: int
+    left: View
+    contraction: str
+    out: View
+    adding: bool
+
+
+LOCAL = "local "
+"""How the names of local variables begin among those of arrays."""
+
+Statement = (
+    For
+    | If
+    | Set
+    | Let
+    | Put
+    | First
+    | NothingYet
+    | Larger
+    | Equal
+    | Average
+    | Pack
+    | Multiply
+    | Outer
+    | Whole
+    | LayOut
+    | Contract
+)
+
+
+@dataclass(frozen=True)
+class AffineAxis:
+    """An axis of this length, read at (Σ_n slopes[n] · i_n + start) / divisor."""
+
+    slopes: tuple[Integer, ...]
+    start: Integer
+    divisor: Integer
+    length: Integer
+
+
+SHARED, ROW, COLUMN, SUMMED = "shared", "row", "column", "summed"
+"""Where an index stands: in all three arrays, in out and left, in out and right, or not in out."""
+
+
+@dataclass(frozen=True)
+class Contraction:
+    """out[…] = Σ left[…] · right[…], as ``kernels.ways`` has it, in sizes; index n has extents[n] values from 0."""
+
+    extents: tuple[Integer, ...]
+    kinds: tuple[str, ...]
+    left: tuple[AffineAxis, ...]
+    right: tuple[AffineAxis, ...]
+    out: tuple[AffineAxis, ...]
 
 
 @dataclass(frozen=True)
@@ -196,10 +339,11 @@ class Plan:
     """A function to be printed: its arrays and what it does.
 
     ``panels`` gives inner size and columns of each packed matrix; ``shared`` says whose room an array without its
-    own has.
+    own has; ``contractions`` are those that its statements name.
     """
 
     arrays: dict[str, Array]
     panels: dict[str, tuple[Integer, Integer]]
     statements: tuple[Statement, ...]
     shared: dict[str, str] = field(default_factory=dict)
+    contractions: dict[str, Contraction] = field(default_factory=dict)

@@ -9,14 +9,16 @@ from functools import reduce
 import sympy as sp
 
 from derive.language import expression as ast
-from derive.language.expression import Access, Expression, Integer
+from derive.language.expression import Access, Condition, Expression, Integer
 from derive.language.system import Range
+from kernels.schedule import bounds
 from kernels.schedule.formulas import free_indices, is_plain, superscript_indices
 from kernels.schedule.integers import extent, indices, integer
 from kernels.schedule.plan import (
     BATCH,
     BATCH_SIZE,
     Array,
+    Contraction,
     For,
     Multiply,
     Outer,
@@ -36,7 +38,7 @@ BATCH_RANGE = Range(BATCH, sp.Integer(0), BATCH_SIZE - 1)
 class Matrices:
     """The arrays, and the matrices packed so far: under which name, and what is to be packed before the current node.
 
-    ``making`` are the arrays that are not complete before the current node.
+    ``making`` are the arrays that are not complete before the current node, ``sizes`` what is known of derived sizes.
     """
 
     arrays: dict[str, Array]
@@ -44,6 +46,15 @@ class Matrices:
     packed: dict[View, str] = field(default_factory=dict)
     before: list[Statement] = field(default_factory=list)
     making: frozenset[str] = frozenset()
+    sizes: Ranges = ()
+    contractions: dict[str, Contraction] = field(default_factory=dict)
+
+    def contraction(self, target: str, made: Contraction) -> str:
+        """A name for a contraction that adds to ``target``."""
+        numbered = (target if count == 1 else f"{target}_{count}" for count in range(1, len(self.contractions) + 2))
+        name = next(name for name in numbered if name not in self.contractions)
+        self.contractions[name] = made
+        return name
 
     def is_batched(self, value: Expression) -> bool:
         """True if each sequence of a batch has its own ``value``."""
@@ -95,6 +106,38 @@ class Attempt:
     summed: list[Range]
     loops: list[Range]
     steps: list[Range]
+
+
+def matrix_products(part: Part, steps: Ranges, matrices: Matrices) -> list[Statement] | None:
+    """The row of LOWERINGS for products of matrices: conditions become ranges, the rest is zero."""
+    cut = narrowed(part, steps)
+    made = as_products(cut, matrices, bool(steps))
+    return made if made is None or part.adding or cut.loops == part.loops else [*zero(part, matrices), *made]
+
+
+def narrowed(part: Part, steps: Ranges) -> Part:
+    """``part`` with conditions on one of its indices moved into that index's range."""
+    ranges = [*steps, *part.loops, *part.sums]
+    left: list[Condition] = []
+    for condition in part.conditions:
+        for place in reversed(range(len(steps), len(ranges))):
+            item = ranges[place]
+            ends = bounds.one_sided(condition, item.index, ranges)
+            later = {other.index for other in ranges[place + 1 :]}
+            if ends is not None and not later & indices(*ends):
+                ranges[place] = Range(item.index, *bounds.narrower(item, ends, ranges))
+                break
+        else:
+            left.append(condition)
+    own = ranges[len(steps) :]
+    times, entries = len(part.times), len(part.entries)
+    return replace(
+        part,
+        times=tuple(own[:times]),
+        entries=tuple(own[times : times + entries]),
+        sums=tuple(own[times + entries :]),
+        conditions=tuple(left),
+    )
 
 
 def as_products(part: Part, matrices: Matrices, within_loop: bool) -> list[Statement] | None:

@@ -21,6 +21,7 @@ from kernels.schedule.formulas import (
     free_indices,
     is_plain,
     is_sum,
+    is_whole,
     scaled,
     superscript_indices,
 )
@@ -28,17 +29,18 @@ from kernels.schedule.integers import condition_indices, extent, integer
 from kernels.schedule.plan import BATCH, Array, Conditions, Part, Ranges, Stages
 from kernels.schedule.targets import Target, boxed, normal
 
-WHOLE_ARRAY_CALLS = frozenset({"softmax", "logsumexp"})
-"""Functions computed on whole arrays because written out in entries they overflow; the others are written out."""
-
 
 @dataclass
 class _Cutter:
-    """The parts and arrays made so far; ``now`` is the number of the equation being cut."""
+    """The parts and arrays made so far; ``now`` is the number of the equation being cut.
+
+    ``sizes`` are the ranges of derived sizes.
+    """
 
     arrays: dict[str, Array]
     scope: dict[str, Declaration]
     writer: Writer
+    sizes: Ranges
     parts: list[Part] = field(default_factory=list)
     known: dict[object, str] = field(default_factory=dict)
     now: int = 0
@@ -48,7 +50,11 @@ class _Cutter:
     def equation(self, equation: Equation) -> None:
         access, times, rest, value = normal(equation, self.writer.names)
         value = self.whole_calls(value, (*times, *rest), ())
-        if isinstance(value, ast.Call) and value.function in WHOLE_ARRAY_CALLS:
+        if is_whole(value) and self.arrays[access.name].mean and BATCH in self.indices(value):
+            value = self.whole(value, (*times, *rest), ())  # one for each sequence, then their mean
+        if is_whole(value) and access.subscripts:
+            value = self.whole(value, (*times, *rest), ())
+        if is_whole(value):
             self.parts.append(Part(self.now, access, times, (), (), (), value))
             return
         target = Target(access, times, rest) if access.subscripts else self.in_entries(access, times)
@@ -80,6 +86,8 @@ class _Cutter:
         """``value`` with a condition around each access that may lie outside an array which is zero there."""
         if isinstance(value, ast.Sum):
             scope = (*scope, Range(value.index, value.lower, value.upper))
+        if isinstance(value, ast.Maximum):
+            scope = (*scope, *value.ranges)
         if not isinstance(value, Access):
             return ast.map_children(lambda child: self.guarded(child, scope), value)
         declared = self.scope[value.name]
@@ -89,18 +97,21 @@ class _Cutter:
         places = zip(value.subscripts, declared.shape, strict=True)
         inside = [ast.Within(step, item.lower, item.upper) for step, item in steps]
         inside += [ast.Within(place, sp.Integer(0), length - 1) for place, length in places]
-        left = bounds.needed(inside, scope)
+        left = bounds.needed(inside, (*self.sizes, *scope))
         return ast.ZERO if left is None else ast.Guard(left, value) if left else value
 
     # Formulas ---------------------------------------------------------------------------------------------------------
 
     def terms(self, target: Target, value: Expression, conditions: Conditions) -> None:
         """Parts that make target = [conditions] value: sums, then entrywise terms, one part for equal conditions."""
+        if isinstance(value, ast.Maximum | ast.Share):
+            self.parts.append(self.part(target, (), conditions, self.searched(value, target.scope)))
+            return
         parts: list[Part] = []
         plain: dict[Conditions, list[Expression]] = {}
         mean = self.arrays[target.access.name].mean
         for term in addends(value, Term(Fraction(1), conditions, ast.ONE)):
-            left = bounds.needed(term.conditions, target.scope)
+            left = bounds.needed(term.conditions, (*self.sizes, *target.scope))
             if isinstance(term.body, ast.Sum):
                 parts += self.sums(target, term)
             elif left is not None:
@@ -129,14 +140,21 @@ class _Cutter:
                 for item in reversed(bound):
                     nested = ast.Sum(item.index, item.lower, item.upper, nested)
                 yield from self.sums(target, replace(inner, body=nested))
-            elif (left := bounds.needed(inner.conditions, scope)) is not None:
+            elif (left := bounds.needed(inner.conditions, (*self.sizes, *scope))) is not None:
                 flat = tuple(self.flat(factor, scope, left) for factor in factors(inner.body).others)
                 yield self.as_product(self.part(target, tuple(bound), left, scaled(inner.number, ast.Product(flat))))
+
+    def searched(self, value: ast.Maximum | ast.Share, scope: Ranges) -> Expression:
+        """A maximum, or a share of one, without sums and other maxima inside."""
+        maximum = value.maximum if isinstance(value, ast.Share) else value
+        inner = (*scope, *maximum.ranges)
+        maximum = replace(maximum, body=self.flat(maximum.body, inner, maximum.conditions))
+        return replace(value, maximum=maximum) if isinstance(value, ast.Share) else maximum
 
     def flat(self, value: Expression, scope: Ranges, conditions: Conditions) -> Expression:
         """``value`` without sums inside: a sum, or an addition of sums, is made by other parts and read by name."""
         match value:
-            case ast.Sum():
+            case ast.Sum() | ast.Maximum() | ast.Share():
                 return self.named(value, scope, conditions)
             case ast.Add(terms=parts) if any(map(is_sum, parts)):
                 return self.named(value, scope, conditions)
@@ -186,27 +204,42 @@ class _Cutter:
 
     def whole_calls(self, value: Expression, scope: Ranges, conditions: Conditions) -> Expression:
         """``value`` with functions of whole arrays read by name; a call that is all of ``value`` stays one."""
-        if isinstance(value, ast.Call) and value.function in WHOLE_ARRAY_CALLS:
-            return self.plain_call(value, scope, conditions)
+        if is_whole(value):
+            return self.plain(value, scope, conditions)
 
         def inside(node: Expression, scope: Ranges, conditions: Conditions) -> Expression:
+            if isinstance(node, ast.Maximum):
+                scope, conditions = (*scope, *node.ranges), conditions + node.conditions
             if isinstance(node, ast.Sum):
                 scope = (*scope, Range(node.index, node.lower, node.upper))
             if isinstance(node, ast.Guard):
                 conditions = conditions + node.conditions
-            if isinstance(node, ast.Call) and node.function in WHOLE_ARRAY_CALLS:
-                return self.whole(self.plain_call(node, scope, conditions), scope, conditions)
+            if is_whole(node):
+                return self.whole(self.plain(node, scope, conditions), scope, conditions)
             return ast.map_children(lambda child: inside(child, scope, conditions), node)
 
         return inside(value, scope, conditions)
 
-    def plain_call(self, call: ast.Call, scope: Ranges, conditions: Conditions) -> ast.Call:
-        """The call with an array, not a formula, as its argument."""
-        (argument,) = call.arguments
-        if isinstance(argument, Access):
-            return call
-        formula = self.whole_calls(argument, scope, conditions)
-        return replace(call, arguments=(self.whole(formula, scope, conditions),))
+    def plain(self, call: ast.Call | ast.LogSumExp, scope: Ranges, conditions: Conditions) -> ast.Call | ast.LogSumExp:
+        """The call with arrays, not formulas, as its arguments."""
+        if isinstance(call, ast.LogSumExp):
+            inner = (*scope, Range(call.index, call.lower, call.upper))
+            return replace(call, body=self.row(call.body, call.index, inner, conditions))
+        return replace(call, arguments=tuple(self.argument(part, scope, conditions) for part in call.arguments))
+
+    def argument(self, value: Expression, scope: Ranges, conditions: Conditions) -> Access:
+        """``value`` as a whole array with a name."""
+        if isinstance(value, Access) and not value.subscripts:
+            return value
+        return self.whole(self.whole_calls(value, scope, conditions), scope, conditions)
+
+    def row(self, value: Expression, index: sp.Symbol, scope: Ranges, conditions: Conditions) -> Access:
+        """``value`` as numbers with a name, the index at one place of it alone."""
+        if isinstance(value, Access):
+            places = (*value.superscripts, *value.subscripts)
+            if places.count(index) == 1 and sum(place.has(index) for place in places) == 1:
+                return value
+        return self.whole(self.whole_calls(value, scope, conditions), scope, conditions)
 
     def whole(self, value: Expression, scope: Ranges, conditions: Conditions) -> Access:
         """The array ``value`` under a new name, its superscripts the indices in it."""
@@ -215,7 +248,7 @@ class _Cutter:
         kept = tuple(c for c in conditions if condition_indices(c) <= {item.index for item in times})
         access = Access(self.new_name(), tuple(item.index for item in times))
         self.declare(access.name, times, self.writer.shape(value), value)
-        if isinstance(value, ast.Call):
+        if is_whole(value):
             self.parts.append(Part(self.now, access, times, (), (), kept, value))
         else:
             target = self.in_entries(access, times)
@@ -242,13 +275,21 @@ class _Cutter:
             smaller = left if (BATCH in first, len(first)) <= (BATCH in second, len(second)) else right
             smaller.insert(0, ast.Number(found.number))
         scope = (*part.loops, *part.sums)
+        if not all(map(can_be_operand, (left, right))):
+            return replace(part, body=ast.Product((*left, *right)))
         operands = tuple(
             group[0]
-            if len(group) == 1 and is_plain(group[0])
+            if len(group) == 1 and isinstance(group[0], Access)
             else self.named(ast.Product(tuple(group)), scope, part.conditions)
             for group in (left, right)
         )
         return replace(part, body=ast.Product(operands))
+
+
+def can_be_operand(group: Sequence[Expression]) -> bool:
+    """True of an access, and of formulas that have a value for each entry of an array, not for each pair of indices."""
+    read = (node for factor in group for node in ast.walk(factor) if isinstance(node, Access))
+    return (len(group) == 1 and isinstance(group[0], Access)) or all(map(is_plain, read))
 
 
 Group = tuple[frozenset[sp.Symbol], list[Expression]]
@@ -273,11 +314,12 @@ def merged(groups: Sequence[Group]) -> list[Group]:
 def cut(program: Program, arrays: Mapping[str, Array], names: Names, numbers: Sequence[int]) -> Stages:
     """Every equation of ``program`` in parts, numbered by ``numbers``; starts are numbered -1, -2 …"""
     scope = {item.name: item for item in program.declarations}
-    cutter = _Cutter(dict(arrays), scope, Writer(scope, names))
+    sizes = tuple(bounds.of_sizes(program.derived))
+    cutter = _Cutter(dict(arrays), scope, Writer(scope, names), sizes)
     for number, start in enumerate(program.starts, 1):
         cutter.now = -number
         cutter.start(start)
     for number, equation in zip(numbers, program.equations, strict=True):
         cutter.now = number
         cutter.equation(equation)
-    return Stages(cutter.arrays, tuple(cutter.parts))
+    return Stages(cutter.arrays, tuple(cutter.parts), sizes)
