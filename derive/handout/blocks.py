@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias, get_args
 
 from ..evidence import Evidence
 from .formula import Formula, Operator, Row
+from .grids import CELL_ROLES, Frame, GridError, Label, Panel, check_places
 
 Edition = Literal["student", "teacher"]
 
@@ -138,6 +139,39 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
+class Grid:
+    """Panels of cells side by side, as a figure; ``legend`` says what a role means in this picture, in a few words."""
+
+    panels: tuple[Panel, ...]
+    caption: Inlines
+    legend: tuple[tuple[str, Label], ...] = ()
+    id: str = ""
+
+    def __post_init__(self) -> None:
+        _check_grid(self.panels, self.legend)
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """Panels that change frame by frame: an animation in HTML, a sequence of pictures with words on paper.
+
+    ``panels`` is what stands before the first frame; ``things`` names the frames in the plural, such as "windows".
+    """
+
+    panels: tuple[Panel, ...]
+    frames: tuple[Frame, ...]
+    caption: Inlines
+    legend: tuple[tuple[str, Label], ...] = ()
+    things: str = "frames"
+    id: str = ""
+
+    def __post_init__(self) -> None:
+        _check_grid(self.panels, self.legend, self.frames)
+        if not self.frames:
+            raise DocumentError("a sequence of pictures has at least one frame")
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """A remark set apart, such as "Convention" or "Common mistake"."""
 
@@ -201,8 +235,8 @@ class Teacher:
 
 
 Block: TypeAlias = (
-    Heading | Paragraph | Display | Step | Chain | Table | Listing | Figure | Note | Items | Proof | Exercises
-    | AnswerKey | EvidenceTable | Teacher
+    Heading | Paragraph | Display | Step | Chain | Table | Listing | Figure | Grid | Frames | Note | Items | Proof
+    | Exercises | AnswerKey | EvidenceTable | Teacher
 )  # fmt: skip
 BLOCKS: tuple[type, ...] = get_args(Block)
 
@@ -219,6 +253,20 @@ class Document:
     seed: int | None = None
     language: str = "en"
     edition: Edition = "student"
+
+
+def _check_grid(
+    panels: tuple[Panel, ...], legend: tuple[tuple[str, Label], ...], frames: tuple[Frame, ...] = ()
+) -> None:
+    if not panels:
+        raise DocumentError("a picture of cells has at least one panel")
+    for role, _ in legend:
+        if role not in CELL_ROLES:
+            raise DocumentError(f"no role of a cell is called {role!r}")
+    try:
+        check_places(panels, frames)
+    except GridError as error:
+        raise DocumentError(str(error)) from None
 
 
 def chain_line(relation: str, node: Formula) -> Formula:

@@ -39,3 +39,8 @@ def heading_text(number: Number, heading: Heading) -> str:
 def points_text(points: int) -> str:
     """``1 point``, ``3 points``."""
     return f"{points} point" if points == 1 else f"{points} points"
+
+
+def left_out(things: str, count: int, shown: int) -> str:
+    """What is said where a sequence is too long to be drawn whole; empty where it is not."""
+    return f"The first {shown} of {count:,} {things} are drawn." if count > shown else ""

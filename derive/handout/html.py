@@ -1,6 +1,6 @@
 """Writer of one offline HTML file: MathML with an embedded font, details that unfold, light and dark, screen and paper.
 
-Nothing is loaded from anywhere, and mathematics needs no script; the only script opens and closes details.
+Nothing is loaded from anywhere, and mathematics needs no script; scripts open and close details and move pictures.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from .blocks import (
     EvidenceTable,
     Exercises,
     Figure,
+    Frames,
+    Grid,
     Heading,
     Inline,
     Inlines,
@@ -40,8 +42,10 @@ from .editions import prepared
 from .evidence_table import as_table
 from .formula import NODES, Formula
 from .furniture import ANSWERS, DETAILS, footer, points_text, subtitle_parts
+from .grids import CELL_ROLES
+from .html_grids import frames_html, legend_html, panels_html
 from .mathml import mathml
-from .numbering import Number, Numbers, badge
+from .numbering import Number, Numbers, badge, walk
 from .symbols import ROLES
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; font-src data:; img-src data:"
@@ -67,7 +71,7 @@ def html(document: Document) -> bytes:
         writer.blocks(document.blocks),
         "</main>",
         f"<footer>{_text(foot)}</footer>" if foot else "",
-        f"<script>\n{_data('handout.js').decode()}</script>",
+        f"<script>\n{_script(document)}</script>",
         "</body></html>",
     ]
     return ("\n".join(part for part in page if part) + "\n").encode()
@@ -77,11 +81,18 @@ def _data(name: str) -> bytes:
     return resources.files("derive.handout").joinpath(f"data/{name}").read_bytes()
 
 
+def _script(document: Document) -> str:
+    animated = any(isinstance(block, Frames) for block in walk(document.blocks))
+    return _data("handout.js").decode() + (_data("frames.js").decode() if animated else "")
+
+
 def _style() -> str:
     font = base64.b64encode(_data("unrolled-math.woff2")).decode()
     face = f'@font-face {{ font-family: "Unrolled Math"; src: url(data:font/woff2;base64,{font}) format("woff2"); }}\n'
     light = "".join(f" --{name}: {role.colour};" for name, role in ROLES.items())
+    light += "".join(f" --cell-{name}: {role.fill};" for name, role in CELL_ROLES.items())
     dark = "".join(f" --{name}: {role.dark};" for name, role in ROLES.items())
+    dark += "".join(f" --cell-{name}: {role.dark};" for name, role in CELL_ROLES.items())
     cues = {
         "underline": "border-bottom: 1.5px solid; padding-bottom: .12em",
         "double": "border-bottom: 3.5px double; padding-bottom: .12em",
@@ -92,6 +103,7 @@ def _style() -> str:
         else f".role-{name} {{ color: var(--{name}); {cues[role.cue]}; }}\n"
         for name, role in ROLES.items()
     )  # fmt: skip
+    roles += "".join(f".cell-{name} {{ background: var(--cell-{name}); }}\n" for name in CELL_ROLES)
     variables = f":root {{{light} }}\n@media (prefers-color-scheme: dark) {{ :root {{{dark} }} }}\n"
     return face + variables + _data("handout.css").decode() + roles
 
@@ -181,6 +193,14 @@ class _Writer:
                 number = self.numbers.of(block)[0]
                 drawing = svg_text(svg).replace("<svg", f'<svg role="img" aria-label="{_text(alt)}"', 1)
                 return f'<figure class="drawing" id="{number.anchor}">{drawing}{self.caption(number, caption)}</figure>'
+            case Grid(panels, caption, legend):
+                number = self.numbers.of(block)[0]
+                picture = panels_html(panels) + legend_html(legend)
+                return f'<figure class="cells" id="{number.anchor}">{picture}{self.caption(number, caption)}</figure>'
+            case Frames(caption=caption):
+                number = self.numbers.of(block)[0]
+                words = self.caption(number, caption)
+                return f'<figure class="frames" id="{number.anchor}">{words}{frames_html(block)}</figure>'
             case Note(kind, body):
                 return f'<aside class="note"><strong>{_text(kind)}.</strong> {self.inlines(body)}</aside>'
             case Items(items, ordered):

@@ -1,15 +1,17 @@
 """Displays wider than the text block, broken once for every writer by their true widths.
 
 A display breaks before relations, then before + and −, after a comma that a quad follows, and, if a piece is still too
-wide, inside its parentheses. What cannot be broken is scaled to fit. The result is an ``Aligned``.
+wide, beside its brackets of conditions or inside its parentheses. What cannot be broken is scaled to fit. The result is
+an ``Aligned``.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 from .blocks import AnswerKey, Block, Chain, Display, Document, Exercises, Proof, Step, Teacher, chain_line
-from .formula import Aligned, Boxed, Fence, Formula, Operator, Row, Scaled, Scripts, Space, Words, flat
+from .formula import Aligned, Boxed, Fence, Formula, Fraction, Operator, Row, Scaled, Scripts, Space, Words, flat
 from .measure import NUMBER_WIDTH, TEXT_WIDTH, widths
 from .numbering import walk
 from .symbols import OPERATORS
@@ -121,6 +123,31 @@ def _chunks(node: Formula) -> list[Items]:
     return [tuple(chunk) for chunk in chunks]
 
 
+def _factors(chunk: Items) -> list[Items]:
+    """The chunk broken before and after brackets of conditions and before a derivative; one piece if it has none."""
+    starts = {0}
+    for i, item in enumerate(chunk):
+        is_factor = i > 0 and not _is(chunk[i - 1], "relation", "binary", "punctuation")
+        if isinstance(item, Fraction) and is_factor and isinstance(chunk[i - 1], Scripts):
+            starts.add(i)
+        if not isinstance(item, Fence) or item.left != "[":
+            continue
+        if is_factor:
+            starts.add(i)
+        after = i + 1 + (chunk[i + 1 : i + 2] == (Space("thin"),))
+        starts |= {after} if after < len(chunk) else set()
+    places = [*sorted(starts), len(chunk)]
+    return [chunk[begin:end] for begin, end in pairwise(places)]
+
+
+def _listed(fence: Fence) -> list[Items]:
+    """What stands between the commas in a bracket of conditions; nothing if it has no comma."""
+    items = flat(fence.body)
+    commas = [i + 1 for i, item in enumerate(items) if item == Operator(",")] if fence.left == "[" else []
+    places = [0, *commas, len(items)]
+    return [items[begin:end] for begin, end in pairwise(places)] if commas else []
+
+
 def _opened(chunk: Items) -> list[Items]:
     """The chunk broken inside its last fence that can be broken; one piece if it has none."""
     for i in range(len(chunk) - 1, -1, -1):
@@ -128,7 +155,7 @@ def _opened(chunk: Items) -> list[Items]:
         fence = item.base if isinstance(item, Scripts) else item
         if not isinstance(fence, Fence):
             continue
-        inner = _chunks(fence.body)
+        inner = _listed(fence) or _chunks(fence.body)
         if len(inner) == 1:
             continue
         first = Fence(fence.left, Row(inner[0]), "", fence.grow)
@@ -149,8 +176,9 @@ def _pieces(node: Formula) -> list[Formula]:
             return [node, *_pieces(body)]
         case _:
             chunks = _chunks(node)
-            opened = [piece for chunk in chunks for piece in _opened(chunk)]
-            return [node, *(Row(chunk) for chunk in (*chunks, *opened))]
+            factors = [piece for chunk in chunks for piece in _factors(chunk)]
+            opened = [piece for chunk in (*chunks, *factors) for piece in _opened(chunk)]
+            return [node, *(Row(chunk) for chunk in (*chunks, *factors, *opened))]
 
 
 def _fit(node: Formula, limit: float, known: dict[Formula, float]) -> Formula:
@@ -187,10 +215,11 @@ def _fit_aligned(rows: tuple[tuple[Formula, Formula], ...], limit: float, known:
 
 
 def _split(chunks: list[Items], room: float, known: dict[Formula, float]) -> list[Items]:
-    """The chunks, those too wide for a line opened at their parentheses."""
+    """The chunks, those too wide for a line broken at their brackets, and what is still too wide opened inside."""
     result: list[Items] = []
     for chunk in chunks:
-        result.extend(_opened(chunk) if known[Row(chunk)] > room else [chunk])
+        for piece in _factors(chunk) if known[Row(chunk)] > room else [chunk]:
+            result.extend(_opened(piece) if known[Row(piece)] > room else [piece])
     return result
 
 

@@ -17,6 +17,8 @@ from .blocks import (
     EvidenceTable,
     Exercises,
     Figure,
+    Frames,
+    Grid,
     Heading,
     Inline,
     Inlines,
@@ -38,6 +40,7 @@ from .evidence_table import as_table
 from .formula import Formula, Row, row
 from .furniture import ANSWERS, footer, points_text, subtitle_parts
 from .latex import latex
+from .markdown_grids import frames_images, frames_list, grid_image, grid_tables
 from .numbering import Number, Numbers, badge
 
 
@@ -46,14 +49,16 @@ def markdown(document: Document) -> bytes:
     return ("\n\n".join(text for _, text in pieces(prepared(document, paper=True))) + "\n").encode()
 
 
-def pieces(ready: Prepared) -> list[tuple[Block | None, str]]:
-    """The Markdown of the title, of each block and of the foot, with the block it came from."""
+def pieces(ready: Prepared, images: bool = False) -> list[tuple[Block | None, str]]:
+    """The Markdown of the title, of each block and of the foot, with the block it came from; with ``images``, pictures
+    of cells are drawn where they would be tables.
+    """
     document, numbers = ready.document, ready.numbers
     subtitle = _text(" · ".join(subtitle_parts(document)))
     shown: list[tuple[Block | None, str]] = [(None, f"# {_text(document.title)}")]
     if subtitle:
         shown.append((None, f"*{subtitle}*"))
-    shown.extend((block, _block(block, numbers)) for block in document.blocks)
+    shown.extend((block, _drawn(block, numbers) if images else _block(block, numbers)) for block in document.blocks)
     foot = footer(document)
     return [*shown, (None, f"---\n\n{_text(foot)}")] if foot else shown
 
@@ -117,6 +122,21 @@ def _quoted(text: str) -> str:
     return "\n".join(f"> {line}".rstrip() for line in text.split("\n"))
 
 
+def _drawn(block: Block, numbers: Numbers) -> str:
+    """The block with pictures of cells as images."""
+
+    def write(words: Inlines) -> str:
+        return _inlines(words, numbers)
+
+    match block:
+        case Grid(caption=caption):
+            return f"{_caption(numbers.of(block)[0], caption, numbers)}\n\n{grid_image(block, write)}"
+        case Frames(caption=caption):
+            return f"{_caption(numbers.of(block)[0], caption, numbers)}\n\n{frames_images(block, write)}"
+        case _:
+            return _block(block, numbers)
+
+
 def _block(block: Block, numbers: Numbers) -> str:
     match block:
         case Heading(text, level):
@@ -142,6 +162,12 @@ def _block(block: Block, numbers: Numbers) -> str:
             image = base64.b64encode(svg_text(svg).encode()).decode()
             picture = f"![{_text(alt)}](data:image/svg+xml;base64,{image})"
             return f"{picture}\n\n{_caption(numbers.of(block)[0], caption, numbers)}"
+        case Grid(caption=caption):
+            tables = grid_tables(block, lambda words: _inlines(words, numbers))
+            return f"{_caption(numbers.of(block)[0], caption, numbers)}\n\n{tables}"
+        case Frames(caption=caption):
+            listed = frames_list(block, lambda words: _inlines(words, numbers))
+            return f"{_caption(numbers.of(block)[0], caption, numbers)}\n\n{listed}"
         case Note(kind, body):
             return _quoted(f"**{_text(kind)}.** {_inlines(body, numbers)}")
         case Items(items, ordered):

@@ -19,7 +19,7 @@ def notebook(document: Document) -> bytes:
             cells.append(_cell(len(cells), "markdown", "\n\n".join(texts)))
             texts.clear()
 
-    for block, text in pieces(prepared(document, paper=True)):
+    for block, text in pieces(prepared(document, paper=True), images=True):
         if isinstance(block, Listing) and block.runnable:
             caption = text.split("\n\n```", 1)[0]
             if caption != text:

@@ -18,6 +18,8 @@ from .blocks import (
     EvidenceTable,
     Exercises,
     Figure,
+    Frames,
+    Grid,
     Heading,
     Inlines,
     Items,
@@ -91,6 +93,8 @@ def sentences(block: Block) -> tuple[Inlines, ...]:
             return (caption, *header, *(cell for cells in rows for cell in cells))
         case Listing(caption=caption) | Figure(caption=caption) | EvidenceTable(caption=caption):
             return (caption,)
+        case Grid(caption=caption) | Frames(caption=caption):
+            return (caption,)
         case Note(body=body):
             return (body,)
         case Items(items):
@@ -162,6 +166,8 @@ def _number(blocks: Iterable[Block], counter: _Counter, numbers: Numbers) -> Non
                 give(block, ("table", name))
             case Figure(svg=svg, id=name):
                 svg_root(svg)
+                give(block, ("figure", name))
+            case Grid(id=name) | Frames(id=name):
                 give(block, ("figure", name))
             case Listing(caption=caption, id=name) if caption or name:
                 give(block, ("listing", name))

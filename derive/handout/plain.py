@@ -114,6 +114,10 @@ def _apart(left: Formula, right: Formula) -> bool:
         return False
     if isinstance(left, (Big, Fraction, Matrix)) or isinstance(right, (Big, Fraction, Matrix)):
         return True
+    if isinstance(left, Scripts) and _is_differential_sign(left):
+        return False
+    if isinstance(left, (Function, Prime)) and isinstance(right, Scripts) and isinstance(right.base, Fence):
+        return False
     if isinstance(right, Fence):
         return isinstance(left, Scripts) and not isinstance(left.base, (Function, Prime))
     if isinstance(left, (Operator, Numeral, Prime)) and not isinstance(right, Function):
@@ -145,8 +149,20 @@ def _grouped(base: Formula) -> str:
     return text if isinstance(base, SINGLE) or len(text) == 1 else f"({text})"
 
 
+def _is_differential_sign(item: Formula) -> bool:
+    """∂, d, ∇, also ∂²."""
+    base = item.base if isinstance(item, Scripts) and item.sub is None else item
+    return base in (Operator("partial"), Identifier("d"), Operator("nabla"))
+
+
 def _operand(node: Formula) -> str:
     items = flat(node)
-    bare = items[1:] if items and items[0] in (Operator("partial"), Identifier("d"), Operator("nabla")) else items
+    bare = (
+        [item for item in items if not _is_differential_sign(item)]
+        if items and _is_differential_sign(items[0])
+        else items
+    )
+    if len(items) == 2 * len(bare) and all(map(_is_differential_sign, items[::2])):
+        return _print(node)
     single = len(bare) == 1 and not isinstance(bare[0], (Fraction, Big, Cases, Aligned, Underbrace))
     return _print(node) if single else f"({_print(node)})"

@@ -157,6 +157,8 @@ def _superscript(base: Formula, sup: Formula | None) -> str:
     items = flat(sup)
     if items == (Operator("-"), Numeral("1")):
         return "inverse"
+    if items == (Operator("-"), Operator("top")):
+        return "inverse transpose"
     if all(isinstance(item, (Numeral, Operator)) for item in items) or isinstance(base, Numeral):
         return f"to the power {_say(sup)}" + ("" if _short(sup) else " end power")
     if isinstance(base, Fence):

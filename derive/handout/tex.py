@@ -21,6 +21,8 @@ from .blocks import (
     EvidenceTable,
     Exercises,
     Figure,
+    Frames,
+    Grid,
     Heading,
     Inline,
     Inlines,
@@ -43,6 +45,7 @@ from .furniture import ANSWERS, EDITIONS, footer, points_text, running_title, su
 from .latex import latex
 from .numbering import Number, Numbers, badge, walk
 from .plain import plain
+from .tex_grids import colours, frames_source, grid_source
 
 LANGUAGES = {"python": "Python", "c": "C", "c++": "C++", "bash": "bash", "sh": "bash", "java": "Java", "r": "R"}
 LINE_LENGTH = 84  # characters of a table's line that fit the text block
@@ -59,6 +62,7 @@ def tex(document: Document) -> bytes:
     lines = [
         resources.files("derive.handout").joinpath("data/handout.tex").read_text(encoding="utf-8").rstrip(),
         _literate(document.blocks),
+        colours() if any(isinstance(block, Grid | Frames) for block in walk(document.blocks)) else "",
         rf"\hypersetup{{pdftitle={{{_bookmark(document.title)}}}}}",
         rf"\fancyhead[L]{{\running{{{_text(running_title(document))}}}}}",
         rf"\fancyhead[R]{{\small\color{{quiet}}\parbox[b]{{0.36\textwidth}}{{\raggedleft {head}}}}}",
@@ -160,6 +164,10 @@ def _block(block: Block, numbers: Numbers) -> str:
             described = rf"\fbox{{\parbox{{0.8\linewidth}}{{\small\color{{quiet}}[Drawing] {_text(alt)}}}}}"
             words = _caption(numbers.of(block)[0], caption, numbers)
             return f"\\begin{{records}}{{}}\n{described}\n\n\\smallskip {words}\n\\end{{records}}"
+        case Grid(caption=caption):
+            return grid_source(block, _caption(numbers.of(block)[0], caption, numbers))
+        case Frames(caption=caption):
+            return frames_source(block, _caption(numbers.of(block)[0], caption, numbers))
         case Note(kind, body):
             return f"\\begin{{withrule}}\n\\textbf{{{_text(kind)}.}} {_inlines(body, numbers)}\n\\end{{withrule}}"
         case Items(items, ordered):

@@ -10,21 +10,19 @@ from .blocks import (
     AnswerKey,
     Block,
     Chain,
-    CodeText,
     Display,
-    Emphasised,
     EvidenceTable,
     Exercises,
     Figure,
+    Frames,
+    Grid,
     Heading,
-    Inline,
     Inlines,
     Items,
     Listing,
     Note,
     Paragraph,
     Proof,
-    Reference,
     Step,
     Table,
     Teacher,
@@ -37,8 +35,8 @@ from .formula import Formula
 from .furniture import ANSWERS, EDITIONS, footer, heading_text, points_text, running_title
 from .measure import MATHEMATICS
 from .numbering import Number, Numbers, badge
-from .speech import speech
-from .typst_math import typst_math
+from .typst_grids import frames_source, grid_source
+from .typst_inlines import anchor, caption_source, content, displayed, mathematics, optional, prose
 
 LONG_LISTING = 40  # lines: a longer one may be split between pages
 
@@ -52,54 +50,8 @@ def typst_source(ready: Prepared) -> str:
         "running": running_title(document), "source": footer(document),
         "edition": EDITIONS[document.edition], "language": document.language,
     }  # fmt: skip
-    arguments = ", ".join(f"{name}: {typst_text(_prose(text))}" for name, text in fields.items())
+    arguments = ", ".join(f"{name}: {typst_text(prose(text))}" for name, text in fields.items())
     return f"{MATHEMATICS}\n{preamble}\n#show: handout.with({arguments})\n\n{_blocks(document.blocks, numbers)}\n"
-
-
-def _prose(text: str) -> str:
-    """The text on one line with typographic quotation marks and apostrophes."""
-    text = re.sub(r"(?<=\w)'(?=\w)", "’", one_line(text))
-    return re.sub(r'"', "”", re.sub(r'(^|(?<=[\s(\[—–]))"(?=\S)', "“", text))
-
-
-def _mathematics(node: Formula, settings: str = "block: false") -> str:
-    return f"#math.equation({settings}, alt: {typst_string(speech(node))}, ${typst_math(node)}$)"
-
-
-def _displayed(node: Formula, number: Number | None = None) -> str:
-    """A display; its number is the text that the model resolved."""
-    numbering = f"(..) => {typst_string(number.text)}" if number else "none"
-    label = f"<{number.anchor}>" if number else ""
-    return f"[{_mathematics(node, f'block: true, numbering: {numbering}')}{label}]"
-
-
-def _anchor(number: Number) -> str:
-    return f"#metadata(none)<{number.anchor}>"
-
-
-def _content(inlines: Inlines, numbers: Numbers) -> str:
-    return "[" + "".join(_inline(inline, numbers) for inline in inlines) + "]"
-
-
-def _inline(inline: Inline, numbers: Numbers) -> str:
-    if isinstance(inline, str):
-        return f"#{typst_text(_prose(inline))}"
-    if isinstance(inline, Reference):
-        number = numbers.reference(inline.id)
-        return f"#link(<{number.anchor}>, {typst_string(number.text.replace(' ', chr(0xA0)))})"
-    if isinstance(inline, CodeText):
-        return f"#raw({typst_string(one_line(inline.text))})"
-    if isinstance(inline, Emphasised):
-        return f"#emph({typst_text(_prose(inline.text))})"
-    return _mathematics(inline)
-
-
-def _optional(inlines: Inlines, numbers: Numbers) -> str:
-    return _content(inlines, numbers) if inlines else "none"
-
-
-def _caption(number: Number, caption: Inlines, numbers: Numbers) -> str:
-    return f"[{_anchor(number)}#caption-text({typst_string(number.text)}, {_content(caption, numbers)})]"
 
 
 def _blocks(blocks: tuple[Block, ...], numbers: Numbers) -> str:
@@ -114,12 +66,12 @@ def _block(block: Block, numbers: Numbers) -> str:
     match block:
         case Heading():
             number = numbers.of(block)[0]
-            words = typst_text(_prose(heading_text(number, block)))
+            words = typst_text(prose(heading_text(number, block)))
             return f"#heading(level: {block.level}, {words})<{number.anchor}>"
         case Paragraph(inlines):
             return _paragraph(inlines, numbers)
         case Display(node):
-            return "#" + _displayed(node, next(iter(numbers.of(block)), None))
+            return "#" + displayed(node, next(iter(numbers.of(block)), None))
         case Step():
             return _step(block, numbers)
         case Chain():
@@ -130,19 +82,23 @@ def _block(block: Block, numbers: Numbers) -> str:
             return _table(as_table(block), numbers.of(block)[0], numbers)
         case Listing(source, language, caption):
             number = next(iter(numbers.of(block)), None)
-            words = _caption(number, caption, numbers) if number else "none"
+            words = caption_source(number, caption, numbers) if number else "none"
             code = f"raw(block: true, lang: {typst_string(language)}, {typst_string(source.rstrip())})"
             breakable = str(source.count("\n") > LONG_LISTING).lower()
             return f"#listing({words}, {breakable}, {code})"
         case Figure(svg, caption, alt):
-            words = _caption(numbers.of(block)[0], caption, numbers)
+            words = caption_source(numbers.of(block)[0], caption, numbers)
             drawing = f'image(bytes({_bytes(svg)}), format: "svg", alt: {typst_string(one_line(alt))}, width: auto)'
             return f"#drawing({words}, {drawing})"
+        case Grid():
+            return grid_source(block, caption_source(numbers.of(block)[0], block.caption, numbers))
+        case Frames():
+            return frames_source(block, caption_source(numbers.of(block)[0], block.caption, numbers))
         case Note(kind, body):
-            return f"#note({typst_text(_prose(kind))}, {_content(body, numbers)})"
+            return f"#note({typst_text(prose(kind))}, {content(body, numbers)})"
         case Items(items, ordered):
             kind = "enum" if ordered else "list"
-            return f"#{kind}(tight: false, " + ", ".join(_content(item, numbers) for item in items) + ")"
+            return f"#{kind}(tight: false, " + ", ".join(content(item, numbers) for item in items) + ")"
         case Proof(inside):
             return _proof(inside, numbers)
         case Exercises(exercises):
@@ -150,7 +106,7 @@ def _block(block: Block, numbers: Numbers) -> str:
             for one in exercises:
                 number = numbers.of(one)[0]
                 points = typst_string(points_text(one.points)) if one.points else "none"
-                words = f"[{_anchor(number)}#{typst_string(number.text)}]"
+                words = f"[{anchor(number)}#{typst_string(number.text)}]"
                 shown.append(f"#exercise({words}, {points}, {_after_opening(one.question, numbers)})")
             return "\n\n".join(shown)
         case AnswerKey(answers):
@@ -171,7 +127,7 @@ def _bytes(text: str) -> str:
 
 def _paragraph(inlines: Inlines, numbers: Numbers, end: str = "") -> str:
     """A paragraph; one that leads to what follows stays on its page."""
-    body = _content(inlines, numbers)[1:-1] + end
+    body = content(inlines, numbers)[1:-1] + end
     leads = bool(inlines) and isinstance(inlines[-1], str) and inlines[-1].rstrip().endswith((":", ",", " is", " are"))
     return f"#block(sticky: true)[{body}]" if leads else f"#par[{body}]"
 
@@ -179,10 +135,10 @@ def _paragraph(inlines: Inlines, numbers: Numbers, end: str = "") -> str:
 def _step(block: Step, numbers: Numbers) -> str:
     step, equation = numbers.of(block)
     parts = [
-        f"[{_anchor(step)}#{typst_string(step.text)}]",
-        _content(block.title, numbers),
-        _displayed(block.formula, equation),
-        _optional(block.reason, numbers),
+        f"[{anchor(step)}#{typst_string(step.text)}]",
+        content(block.title, numbers),
+        displayed(block.formula, equation),
+        optional(block.reason, numbers),
     ]
     if block.evidence:
         parts.append(f"badge: {typst_string(badge(block.evidence))}")
@@ -196,21 +152,21 @@ def _chain(block: Chain, numbers: Numbers) -> str:
     for i, ((relation, node, reason), number) in enumerate(zip(block.rows, numbers.of(block), strict=True)):
         first = f"[{_line(block.left)}]" if i == 0 else "[]"
         line = f"[{_line(chain_line(relation, node))}]"
-        words = f"[{_anchor(number)}#{typst_string(number.text)}]"
-        lines.append(f"({first}, {line}, {_optional(reason, numbers)}, {words})")
+        words = f"[{anchor(number)}#{typst_string(number.text)}]"
+        lines.append(f"({first}, {line}, {optional(reason, numbers)}, {words})")
     return f"#chain({str(block.stacked).lower()}, {', '.join(lines)})"
 
 
 def _line(node: Formula) -> str:
-    return _mathematics(node, "block: true, numbering: none")
+    return mathematics(node, "block: true, numbering: none")
 
 
 def _table(block: Table, number: Number, numbers: Numbers) -> str:
     names = {"l": "left", "c": "center", "r": "right"}
     alignment = ", ".join(f"{names[letter]} + horizon" for letter in block.align or "l" * len(block.header))
-    header = ", ".join(f"strong({_content(cell, numbers)})" for cell in block.header)
-    cells = ", ".join(_content(cell, numbers) for cells in block.rows for cell in cells)
-    caption = _caption(number, block.caption, numbers)
+    header = ", ".join(f"strong({content(cell, numbers)})" for cell in block.header)
+    cells = ", ".join(content(cell, numbers) for cells in block.rows for cell in cells)
+    caption = caption_source(number, block.caption, numbers)
     return f"#records({caption}, {len(block.header)}, ({alignment},), ({header},), {cells})"
 
 
