@@ -15,20 +15,26 @@ if TYPE_CHECKING:
     from derive.catalogue import load, names
     from derive.derivation import Derivation, DerivationError, gradient
     from derive.evidence import Evidence
+    from derive.hessians import Hessian, hessian
     from derive.language.errors import DefinitionError
     from derive.language.parser import parse
     from derive.language.printer import source
     from derive.language.system import System
+    from derive.questions import Answer, gradient_of
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Answer": "derive.questions",
     "DefinitionError": "derive.language.errors",
     "Derivation": "derive.derivation",
     "DerivationError": "derive.derivation",
     "Evidence": "derive.evidence",
+    "Hessian": "derive.hessians",
     "System": "derive.language.system",
     "gradient": "derive.derivation",
+    "gradient_of": "derive.questions",
+    "hessian": "derive.hessians",
     "load": "derive.catalogue",
     "names": "derive.catalogue",
     "parse": "derive.language.parser",
@@ -36,13 +42,17 @@ _HOMES = {
 }
 
 __all__ = [
+    "Answer",
     "DefinitionError",
     "Derivation",
     "DerivationError",
     "Evidence",
+    "Hessian",
     "System",
     "__version__",
     "gradient",
+    "gradient_of",
+    "hessian",
     "load",
     "names",
     "parse",

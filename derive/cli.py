@@ -50,7 +50,7 @@ def _show(options: argparse.Namespace) -> int:
     from derive.report_text import written
 
     with progress("Deriving"):
-        derivation = _derivation(options.system)
+        derivation = _derivation(options.system, options.set)
         keys = list(derivation)
         if options.wrt is not None and options.wrt not in keys:
             repair = did_you_mean(options.wrt, keys, f"There are {join_names(keys)}.")
@@ -65,7 +65,7 @@ def _show(options: argparse.Namespace) -> int:
 def _handout(options: argparse.Namespace) -> int:
     path = options.output
     with progress("Deriving") as say:
-        derivation = _derivation(options.system)
+        derivation = _derivation(options.system, options.set)
         from derive.handout.blocks import DocumentError
         from derive.handout.editions import edition
         from derive.handout.writers import write
@@ -98,7 +98,7 @@ def _verify(options: argparse.Namespace) -> int:
     from derive.report_data import evidence_data
 
     with progress("Deriving") as say:
-        derivation = _derivation(options.system)
+        derivation = _derivation(options.system, options.set)
         _, report, steps = _checked(derivation, options.seed, say)
     groups = evidence_groups(report, steps)
     records = [record for group in groups.values() for record in group]
@@ -111,17 +111,76 @@ def _verify(options: argparse.Namespace) -> int:
 
 def _kernel(options: argparse.Namespace) -> int:
     with progress("Deriving"):
-        source = _compiled(_derivation(options.system), {}, options.dtype, jit=False).source
+        source = _compiled(_derivation(options.system, options.set), {}, options.dtype, jit=False).source
     print(source.rstrip("\n"))
     return 0
 
 
-def _derivation(system: str) -> Derivation:
+def _gradient(options: argparse.Namespace) -> int:
+    with progress("Deriving") as say:
+        from derive.calculus.whole_entries import NoDerivative
+        from derive.evaluate import EvaluationError
+        from derive.hessians import hessian
+        from derive.questions import gradient_of
+        from derive.report_answer import answer_data, written_answer
+
+        wrt = [name for entry in options.wrt for name in entry.replace(",", " ").split()]
+        asked = (hessian if options.hessian else gradient_of)(options.expression, wrt, options.where)
+        say("Asking the witnesses")
+        from kernels.verification.questions import verify_question
+
+        try:
+            report = verify_question(asked, options.seed, quick=True)
+        except EvaluationError as error:
+            raise UsageError(f"The answer could not be checked: {error}.") from None
+        except NoDerivative as error:
+            raise UsageError(f"{error.message}\n{error.repair}") from None
+        if options.output:
+            say("Checking every step")
+            _write_answer(asked, report, options)
+        if options.json:
+            printed = json.dumps(answer_data(asked, report.evidence), ensure_ascii=False, indent=2)
+        else:
+            printed = written_answer(asked, report.evidence, options.format, options.steps)
+    print(printed)
+    return 0 if report.passed else 1
+
+
+def _write_answer(asked: Any, report: Report, options: argparse.Namespace) -> None:
+    from derive.handout.blocks import DocumentError
+    from derive.handout.writers import write
+    from derive.lesson.answer import answer_document
+    from derive.report_answer import derivations
+    from kernels.verification import check_steps
+
+    steps = [(derivation, check_steps(derivation, options.seed)) for _, derivation, _ in derivations(asked)]
+    try:
+        write(answer_document(asked, report.evidence, steps), options.output)
+    except DocumentError as error:
+        raise UsageError(f"No handout was written: {error}") from None
+    except OSError as error:
+        raise UsageError(f"{options.output} cannot be written: {error.strerror}.") from None
+
+
+def _worked(options: argparse.Namespace) -> int:
+    with progress("Working through the windows"):
+        from derive.worked.command import answer
+        from derive.worked.errors import WorkedError
+
+        try:
+            text, code = answer(options)
+        except WorkedError as error:
+            raise UsageError(str(error)) from None
+    print(text)
+    return code
+
+
+def _derivation(system: str, choices: Sequence[tuple[str, str]] = ()) -> Derivation:
     from derive.catalogue import UnknownSystem, load
     from derive.derivation import gradient
 
     try:
-        return gradient(load(system))
+        return gradient(load(system, **dict(choices)))
     except UnknownSystem as error:
         raise UsageError(f"{error.message}\n{error.repair}") from None
     except DefinitionError as error:
@@ -159,12 +218,14 @@ def _checked(
     return kernel, report, check_steps(derivation, seed)
 
 
-def _all_gradients(kernel: Kernel, keys: Sequence[str]) -> Callable[[object, Mapping[str, Any]], dict[str, Any]]:
-    """The kernel as the witnesses are asked: all arrays in one mapping, all gradients out."""
+def _all_gradients(
+    kernel: Kernel, keys: Sequence[str]
+) -> Callable[[Mapping[str, int], Mapping[str, Any]], dict[str, Any]]:
+    """The kernel as the witnesses are asked: sizes, and all arrays in one mapping; all gradients out."""
 
-    def gradients(_: object, values: Mapping[str, Any]) -> dict[str, Any]:
+    def gradients(sizes: Mapping[str, int], values: Mapping[str, Any]) -> dict[str, Any]:
         learnt = {key: values[key] for key in kernel.learnt}
-        return kernel.gradients(learnt, {key: values[key] for key in values if key not in learnt}, keys)
+        return kernel.gradients(learnt, {**sizes, **{key: values[key] for key in values if key not in learnt}}, keys)
 
     return gradients
 
@@ -177,9 +238,12 @@ def _print_json(data: object) -> int:
 RUN: dict[str, Callable[[argparse.Namespace], int]] = {
     "list": _list,
     "show": _show,
+    "gradient": _gradient,
     "handout": _handout,
     "verify": _verify,
     "kernel": _kernel,
+    "pool": _worked,
+    "conv": _worked,
 }
 
 

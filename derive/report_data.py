@@ -6,16 +6,20 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import sympy as sp
+
 from derive.catalogue import Entry
 from derive.derivation import Derivation, Gradient
 from derive.evidence import Evidence
 from derive.formats import FORMATS
 from derive.handout.formula import Formula
+from derive.language.expression import smallest
 from derive.language.printer import source
 from derive.language.system import System
 from derive.lesson.words import display
-from derive.notation import Names, formula
+from derive.notation import Names, formula, integer_formula
 from derive.overview import backward, chains, claim_formula, forward, needed, sentence, steps_of
+from derive.parameters import parameters
 from derive.trace import Step
 
 
@@ -34,11 +38,18 @@ def derivation_data(derivation: Derivation, wrt: str | None = None) -> dict[str,
         "sources": list(system.sources),
         "conventions": dict(system.conventions),
         "functions": dict(system.program.functions),
-        "sizes": [
-            {"name": size.name, "description": dict(system.size_descriptions).get(size.name, "")}
-            for size in system.program.sizes
+        "options": [
+            {
+                "name": option.name,
+                "value": option.value,
+                "choices": list(option.choices),
+                "description": option.description,
+            }
+            for option in system.options
         ],
+        "sizes": [size_data(system, size) for size in system.program.sizes],
         "definition": source(system),
+        "parameters": parameters_data(system),
         "arrays": [
             {
                 "name": entry.name,
@@ -57,6 +68,28 @@ def derivation_data(derivation: Derivation, wrt: str | None = None) -> dict[str,
         "gradients": {key: gradient_data(derivation, derivation[key]) for key in keys},
         "chains": [formula_data(line) for line in chains(derivation)],
         "steps": [step_data(step, names) for step in steps_of(derivation, wrt)],
+    }
+
+
+def parameters_data(system: System) -> dict[str, Any]:
+    """How many numbers are learnt: formulas, and values where the default sizes tell them."""
+    found = parameters(system)
+    return {
+        "weights": {**formula_data(integer_formula(found.weights.formula)), "value": found.weights.value},
+        "all": {**formula_data(integer_formula(found.all.formula)), "value": found.all.value},
+        "at": dict(found.sizes),
+    }
+
+
+def size_data(system: System, size: sp.Symbol) -> dict[str, Any]:
+    """A size: what it counts, its smallest value, its default, and what it follows from where it does."""
+    definition = dict(system.program.derived).get(size)
+    return {
+        "name": size.name,
+        "description": dict(system.size_descriptions).get(size.name, ""),
+        "smallest": smallest(size),
+        "default": dict(system.defaults).get(size.name),
+        "definition": None if definition is None else formula_data(integer_formula(definition)),
     }
 
 

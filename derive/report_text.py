@@ -28,7 +28,7 @@ def written(
     if steps:
         lines += ["", _heading("Steps", style)]
         for number, step in enumerate(steps_of(derivation, wrt), start=1):
-            lines += _step(number, step, derivation.names, style)
+            lines += step_text(number, step, derivation.names, style)
     return "\n".join(lines)
 
 
@@ -36,7 +36,8 @@ def _heading(text: str, style: Format) -> str:
     return painted(style.comment.format(text), "bold")
 
 
-def _step(number: int, step: Step, names: Names, style: Format) -> Iterator[str]:
+def step_text(number: int, step: Step, names: Names, style: Format) -> Iterator[str]:
+    """The lines of a step: its title, its equations, its reason, its proof and what it claims."""
     title = sentence(step.title, names, style)
     yield ""
     yield painted(style.comment.format(f"{number:2}. {title}  [{step.id}]"), "bold")

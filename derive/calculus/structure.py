@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
 
-from derive.calculus.textbook import textbook
+from derive.calculus.textbook import is_symmetric
 from derive.calculus.tidy import split_coefficient, tidy
 from derive.language import expression as ast
 from derive.language.expression import Access, Expression
@@ -23,23 +24,49 @@ def values_of(program: Program) -> Values:
 
 def is_skew(expression: Expression, values: Values, scope: Scope) -> bool:
     """The matrix is plainly the negative of its transpose."""
-    match expression:
+    if len(shape_of(expression, scope)) != 2:
+        return False
+    here = _collected(expression, values, scope, turned=False)
+    there = _collected(expression, values, scope, turned=True)
+    return here == {body: -coefficient for body, coefficient in there.items()}
+
+
+_Body = tuple[tuple[str, ...], Expression, bool]
+"""The numbers in front of a matrix by their text, the matrix, and whether it is transposed."""
+
+
+def _collected(expression: Expression, values: Values, scope: Scope, turned: bool) -> dict[_Body, Fraction]:
+    """The matrices of a sum, each with its number; those that add up to nothing left out."""
+    found: dict[_Body, Fraction] = {}
+    for coefficient, body in _linear(expression, values, scope, turned):
+        found[body] = found.get(body, Fraction(0)) + coefficient
+    return {body: coefficient for body, coefficient in found.items() if coefficient}
+
+
+def _linear(node: Expression, values: Values, scope: Scope, turned: bool) -> Iterator[tuple[Fraction, _Body]]:
+    match node:
         case Access(name=name, superscripts=(), subscripts=()) if name in values:
-            return is_skew(values[name], values, scope)
-        case ast.Negative(operand=operand) | ast.Transpose(operand=operand):
-            return is_skew(operand, values, scope)
-        case ast.Quotient(numerator=above, denominator=below) if not shape_of(below, scope):
-            return is_skew(above, values, scope)
+            yield from _linear(values[name], values, scope, turned)
+        case ast.Add(terms=terms):
+            for term in terms:
+                yield from _linear(term, values, scope, turned)
+        case ast.Negative(operand=operand):
+            for coefficient, body in _linear(operand, values, scope, turned):
+                yield -coefficient, body
+        case ast.Transpose(operand=operand):
+            yield from _linear(operand, values, scope, not turned)
+        case ast.Quotient(numerator=above, denominator=ast.Number(value=below)) if below:
+            for coefficient, body in _linear(above, values, scope, turned):
+                yield coefficient / below, body
+        case ast.Product(factors=factors) if sum(bool(shape_of(factor, scope)) for factor in factors) == 1:
+            number, rest = split_coefficient(node)
+            parts = rest.factors if isinstance(rest, ast.Product) else (rest,)
+            texts = tuple(sorted(repr(part) for part in parts if not shape_of(part, scope)))
+            (matrix,) = (part for part in parts if shape_of(part, scope))
+            for coefficient, (others, body, is_turned) in _linear(matrix, values, scope, turned):
+                yield number * coefficient, (tuple(sorted((*texts, *others))), body, is_turned)
         case _:
-            if len(shape_of(expression, scope)) != 2:
-                return False
-            body = split_coefficient(expression)[1]
-            if body != expression and shape_of(body, scope):
-                return is_skew(body, values, scope)
-            turned, negated = (textbook(e, scope) for e in (ast.Transpose(expression), ast.Negative(expression)))
-            return turned == negated or (
-                isinstance(expression, ast.Add) and all(is_skew(term, values, scope) for term in expression.terms)
-            )
+            yield Fraction(1), ((), node, turned and not is_symmetric(node, scope))
 
 
 def is_orthogonal(expression: Expression, values: Values, scope: Scope) -> bool:

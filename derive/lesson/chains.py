@@ -73,9 +73,9 @@ def _told_apart(flow: Flow, derivation: Derivation) -> list[Block]:
                 first,
                 " is the chain, the recipe for gradients to vanish or to blow up. The sum is what is often left out: ",
                 "the step ",
-                plain_name("k"),
+                plain_name(flow.earlier.name),
                 " changes the state by its source, and the chain from ",
-                plain_name("k"),
+                plain_name(flow.earlier.name),
                 " to the end carries that change on. A parameter that is used at every step enters through every term.",
             )
         )

@@ -4,33 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from derive.calculus.size_steps import SIZE_STEP
 from derive.derivation import Derivation
 from derive.evidence import Evidence
 from derive.handout.blocks import (
     Block,
+    CodeText,
     Display,
     Document,
     Heading,
     Inlines,
     Listing,
-    Note,
     Paragraph,
     Step,
-    Table,
 )
-from derive.handout.formula import Aligned, Formula, Function, Operator, Row, Space, row
-from derive.language.expression import Access, Derivative
-from derive.language.functions import FUNCTIONS
-from derive.language.system import Declaration, Program
+from derive.handout.formula import Aligned, Formula, Operator, Row, Space, row
+from derive.language.expression import Access, Derivative, Expression
+from derive.lesson.by_entry import worked_by_entry
 from derive.lesson.chains import chain_section
 from derive.lesson.checked import checked_section
 from derive.lesson.example import Example, aligned, backward_lines, forward_lines, given_lines, gradient_lines
 from derive.lesson.exercises import exercises
+from derive.lesson.matrices import matrix_section
+from derive.lesson.model import model_section
 from derive.lesson.neuron import scalar_section
 from derive.lesson.norms import norm_section
+from derive.lesson.outside import as_read, is_told, step_as_read
 from derive.lesson.program import program_text
-from derive.lesson.words import display, equations_display, inlines, listed
-from derive.notation import FUNCTION_NAMES, formula, integer_formula, plain_name, shape_formula, start_formula
+from derive.lesson.sample import is_by_entry
+from derive.lesson.words import display, inlines, listed
+from derive.notation import formula, plain_name, shape_formula
 from derive.trace import Step as Move
 
 
@@ -43,9 +46,11 @@ def handout(
     example: Example,
 ) -> Document:
     """The whole handout; ``step_evidence`` is the evidence of each step by its id, ``report`` that of the gradients."""
-    walk_moves = [move for move in derivation.steps if not _is_about_chain(move, derivation)]
+    size_moves = [move for move in derivation.steps if move.id.startswith(SIZE_STEP)]
+    walk_moves = [m for m in derivation.steps if m not in size_moves and not _is_about_chain(m, derivation)]
     blocks: list[Block] = [
-        *_model(derivation),
+        *model_section(derivation, example),
+        *(step_block(move, derivation, step_evidence) for move in size_moves),
         Heading("Backwards through the equations", id="backwards"),
         *_backwards_introduction(derivation),
         *(step_block(move, derivation, step_evidence) for move in walk_moves),
@@ -60,6 +65,7 @@ def handout(
         blocks += chain_section(flow, moves, derivation, step_evidence, step_block)
         blocks += scalar_section(flow, derivation)
         blocks += norm_section(flow, derivation, example)
+    blocks += matrix_section(derivation, example)
     blocks += _worked(derivation, example)
     blocks += _kernel(derivation, kernel_source, example)
     blocks += checked_section(step_evidence, report)
@@ -84,6 +90,7 @@ def _is_about_chain(move: Move, derivation: Derivation) -> bool:
 def step_block(move: Move, derivation: Derivation, evidence: Mapping[str, Sequence[Evidence]]) -> Step:
     """One step of the trace as a block, its details inside."""
     names = derivation.names
+    move = _as_read(move, derivation)
     return Step(
         title=inlines(move.title, names),
         formula=display(move.lines, names),
@@ -94,7 +101,15 @@ def step_block(move: Move, derivation: Derivation, evidence: Mapping[str, Sequen
     )
 
 
+def _as_read(move: Move, derivation: Derivation) -> Move:
+    """The move as it is read where what lies outside an array counts as zero."""
+    if not is_told(derivation.system):
+        return move
+    return step_as_read(move, {item.name: item for item in derivation.program.declarations})
+
+
 def _detail(move: Move, derivation: Derivation, evidence: Mapping[str, Sequence[Evidence]]) -> Block:
+    move = _as_read(move, derivation)
     return Step(
         title=inlines(move.title, derivation.names),
         formula=display(move.lines, derivation.names),
@@ -103,112 +118,17 @@ def _detail(move: Move, derivation: Derivation, evidence: Mapping[str, Sequence[
     )
 
 
-# The model ------------------------------------------------------------------------------------------------------------
-
-
-def _model(derivation: Derivation) -> list[Block]:
-    system, program, names = derivation.system, derivation.system.program, derivation.names
-    sizes = dict(system.size_descriptions)
-    named = [
-        (plain_name(s.name), f" ({sizes[s.name]})") if sizes.get(s.name) else (plain_name(s.name),)
-        for s in program.sizes
-    ]
-    starts = [(start_formula(start, program, names),) for start in program.starts]
-    opening: list[Block] = [
-        Heading("The model", id="model"),
-        Paragraph(
-            (
-                "A system is a set of equations. This one has the sizes ",
-                *listed(named),
-                ". It is computed from top to bottom, and its loss is ",
-                formula(Access(system.loss), names),
-                ":",
-            )
-        ),
-        Display(equations_display(program.equations, names), "equations"),
-    ]
-    if starts:
-        opening.append(Paragraph(("It starts from ", *listed(starts), "; another start may be given instead.")))
-    functions = [
-        (row(plain_name(name), "=", formula_of_function(row_name)), f", whose slope is at most {_limit(row_name)}")
-        if _limit(row_name)
-        else (row(plain_name(name), "=", formula_of_function(row_name)),)
-        for name, row_name in program.functions
-    ]
-    if functions:
-        opening.append(Paragraph(("Functions act entry by entry; here ", *listed(functions), ".")))
-    opening.append(_shapes_table(program, derivation))
-    opening.append(_conventions(derivation))
-    if derivation.forward.equations != program.equations:
-        opening += [
-            Paragraph(("To walk back step by step, what stands inside a function gets a name of its own:",)),
-            Display(equations_display(derivation.forward.equations, names), "stages"),
-        ]
-    return opening
-
-
-def formula_of_function(name: str) -> Formula:
-    """The name of a function as it is written before an argument."""
-    return FUNCTION_NAMES.get(name, Function(name))
-
-
-def _limit(name: str) -> str:
-    row_ = FUNCTIONS.get(name)
-    return f"{row_.steepest:g}" if row_ is not None and row_.steepest else ""
-
-
-_ROLES = {"given": "given", "learn": "learnt", "defined": "computed"}
-
-
-def _shapes_table(program: Program, derivation: Derivation) -> Table:
-    def cells(declaration: Declaration) -> tuple[Inlines, ...]:
-        access = formula(Access(declaration.name, tuple(r.index for r in declaration.superscripts)), derivation.names)
-        words = declaration.description or ""
-        when: Inlines = ()
-        if declaration.superscripts:
-            r = declaration.superscripts[0]
-            when = (integer_formula(r.index), " from ", integer_formula(r.lower), " to ", integer_formula(r.upper))
-        meaning = f"{_ROLES[declaration.role]}{', ' + words if words else ''}"
-        return ((access,), (shape_formula(declaration.shape),), (meaning,), when)
-
-    rows = tuple(cells(d) for d in derivation.forward.declarations)
-    return Table(
-        (("Array",), ("Shape",), ("Role",), ("Times",)), rows, ("The arrays and their shapes.",), "shapes", "llll"
-    )
-
-
-def _conventions(derivation: Derivation) -> Note:
-    loss = formula(Access(derivation.system.loss), derivation.names)
-    parts: list[str] = []
-    for _, name in derivation.system.program.functions:
-        kink = FUNCTIONS[name].kink if name in FUNCTIONS else ""
-        if kink:
-            parts.append(f" For {name}, {kink}.")
-    declared = [f" {key.capitalize()}: {value}." for key, value in derivation.system.conventions]
-    return Note(
-        "Conventions",
-        (
-            "The gradient of ",
-            loss,
-            " with respect to an array has the shape of that array. Vectors are columns; time is written as a ",
-            "superscript; ",
-            "a Jacobian has a row for each entry of what is differentiated. For a batch the loss is the mean over ",
-            "its sequences.",
-            *parts,
-            *declared,
-        ),
-    )
-
-
 def _backwards_introduction(derivation: Derivation) -> list[Block]:
     names = derivation.names
     deltas = [name for name in derivation.walk.names.values() if name.startswith("delta_")]
+    in_time = any(item.superscripts for item in derivation.forward.declarations)
     found: list[Block] = [
         Paragraph(
             (
                 "We go through the equations from the last to the first. For each array we ask which later equations ",
                 "read it, and add up ",
-                "what flows back from each of them. Time is one more index: nothing below is special to sequences.",
+                "what flows back from each of them.",
+                " Time is one more index: nothing below is special to sequences." if in_time else "",
             )
         )
     ]
@@ -223,16 +143,21 @@ def _backwards_introduction(derivation: Derivation) -> list[Block]:
     return found
 
 
+def _read(value: Expression, derivation: Derivation) -> Expression:
+    """The value as it is read where what lies outside an array counts as zero."""
+    shapes = {item.name: item for item in derivation.program.declarations}
+    return as_read(value, shapes) if is_told(derivation.system) else value
+
+
 def _summary(derivation: Derivation) -> list[Block]:
     """The gradients of all parameters and initial states, one below the other."""
     names = derivation.names
     lines: list[tuple[Formula, Formula]] = []
-    for key in derivation:
-        gradient = derivation[key]
-        declaration = derivation.forward.declaration(key.partition("^")[0])
+    for gradient in (*derivation.shared, *derivation.values()):
+        declaration = derivation.forward.declaration(gradient.key.partition("^")[0])
         if declaration.role == "given":
             continue
-        value = formula(gradient.equation.value, names, gradient.equation.ranges)
+        value = formula(_read(gradient.equation.value, derivation), names, gradient.equation.ranges)
         shape = row("in", shape_formula(declaration.shape))
         lines.append((formula(gradient.equation.target, names), row("=", value, "quad", shape)))
     if not lines:
@@ -246,6 +171,14 @@ def _summary(derivation: Derivation) -> list[Block]:
 
 def _worked(derivation: Derivation, example: Example) -> list[Block]:
     sizes = [row(plain_name(name), "=", extent) for name, extent in example.sizes.items()]
+    if is_by_entry(derivation):
+        words = (
+            "With ",
+            *listed([(one,) for one in sizes]),
+            ". Axes of length 1 are not shown. ",
+        )
+        exactly = "All numbers are exact unless the sign ≈ says that they are rounded."
+        return [Heading("A worked example", id="example"), Paragraph((*words, exactly)), *worked_by_entry(example)]
     given = [(row(left, "=", right),) for left, right in given_lines(example)]
     blocks: list[Block] = [
         Heading("A worked example", id="example"),
@@ -283,19 +216,34 @@ def _given_display(given: Sequence[Inlines]) -> list[Block]:
     return found
 
 
+_KERNEL_IN_TIME = (
+    "; products of all time steps at once stand outside the loops over time, and only what depends on the step before "
+    "or after stands inside."
+)
+
+
+LONGEST_LISTING = 90
+"""Lines of source that a handout prints."""
+
+
 def _kernel(derivation: Derivation, source: str, example: Example) -> list[Block]:
     if not source:
         return []
+    in_time = any(item.superscripts for item in derivation.forward.declarations)
+    count = source.count("\n")
+    listing: list[Block] = [Listing(source, "python", ("The compiled kernel's source.",), "listing")]
+    if count > LONGEST_LISTING:
+        command = CodeText(f"derive kernel {derivation.system.name or 'FILE'}")
+        listing = [Paragraph((f"Its {count:,} lines are left out here; ", command, " prints them."))]
     return [
         Heading("The kernel", id="kernel"),
         Paragraph(
             (
-                "The same equations as a program. Each block names the equation that it computes; products of all ",
-                "time steps at once stand ",
-                "outside the loops over time, and only what depends on the step before or after stands inside.",
+                "The same equations as a program. Each block names the equation that it computes",
+                _KERNEL_IN_TIME if in_time else ".",
             )
         ),
-        Listing(source, "python", ("The compiled kernel's source.",), "listing"),
+        *listing,
         Paragraph(("To compile and run it on the numbers of the worked example:",)),
         Listing(program_text(derivation, example), "python", ("The worked example, run.",), "run", runnable=True),
     ]

@@ -12,20 +12,18 @@ import sympy as sp
 
 from derive.calculus.order import forward_order
 from derive.calculus.recursion import recursion_cases
+from derive.calculus.shared_adjoints import is_constant, is_named
 from derive.calculus.slopes import with_slopes
-from derive.calculus.substitution import is_constant, is_named
 from derive.calculus.symbols import symbols_in
 from derive.derivation import Derivation
-from derive.evaluate import Results, bindings, input_shape, inputs, integer, run
+from derive.evaluate import Results, bindings, exact, integer, run
 from derive.handout.formula import Aligned, Fence, Formula, Matrix, Numeral, Operator, Row
 from derive.language import expression as ast
 from derive.language.expression import Access, Expression, Integer, substitute_indices
 from derive.language.system import Equation, Program
-from derive.lesson.words import time_sizes
+from derive.lesson.sample import is_by_entry, sample_inputs, sample_sizes
 from derive.notation import Names, formula
 
-STEPS, EXTENT = 3, 2
-"""Time steps and every other size in the example: small enough to follow by hand."""
 DIGITS = 3
 TRIES = 60
 
@@ -41,14 +39,19 @@ class Example:
 
 
 def worked_example(derivation: Derivation, seed: int = 0) -> Example:
-    """Numbers with one decimal for every input, and everything computed from them without rounding."""
+    """Small numbers for every input, and everything computed from them without rounding.
+
+    Where equations are by entry, exactly: the arrays in ``results`` are of fractions.
+    """
     program = derivation.forward
-    in_time = time_sizes(program)
-    sizes = {symbol.name: STEPS if symbol.name in in_time else EXTENT for symbol in program.sizes}
+    sizes = sample_sizes(derivation, seed)
+    by_entry = is_by_entry(derivation)
     tried: list[Example] = []
     for attempt in range(TRIES):
-        values = _inputs(derivation, sizes, 1000 * seed + attempt)
-        results = run(derivation.program, sizes, values, functions=bindings(program))
+        values = sample_inputs(derivation, sizes, 1000 * seed + attempt)
+        given = {key: exact.array(value) for key, value in values.items()} if by_entry else values
+        numbers = exact if by_entry else np
+        results = run(derivation.program, sizes, given, functions=bindings(program), numbers=numbers)
         tried.append(Example(derivation, sizes, values, results))
         if _teaches(tried[-1]):
             return tried[-1]
@@ -61,37 +64,20 @@ def _teaches(example: Example) -> bool:
     symmetric = any(a.ndim == 2 and a.shape[0] == a.shape[1] > 1 and np.array_equal(a, a.T) for a in arrays)
     adjoints = {name for name in example.derivation.walk.names.values() if name.startswith("delta_")}
     small = any(np.max(np.abs(value)) < 0.02 for (name, _), value in example.results.items() if name in adjoints)
-    return not symmetric and not small
+    return not symmetric and not small and (not is_by_entry(example.derivation) or _flows(example))
 
 
-def _inputs(derivation: Derivation, sizes: Mapping[str, int], seed: int) -> dict[str, Any]:
-    """Multiples of 0.5 from -1 to 2, never 0 in a parameter; targets are one-hot where a loss needs a distribution."""
-    rng = np.random.default_rng(seed)
-    program = derivation.forward
-    targets = {
-        node.arguments[0].name
-        for equation in program.equations
-        for node in ast.walk(equation.value)
-        if isinstance(node, ast.Call) and node.function == "logsumexp" and isinstance(node.arguments[0], Access)
-    }
-    labels = {
-        access.name
-        for equation in program.equations
-        for node in ast.walk(equation.value)
-        if isinstance(node, ast.Inner)
-        for access in (node.left, node.right)
-        if isinstance(access, Access) and targets & {n.name for n in (node.left, node.right) if isinstance(n, Access)}
-    } - targets
-    values: dict[str, Any] = {}
-    for key in inputs(program):
-        shape = input_shape(program, key, sizes)
-        if key in labels and shape:
-            values[key] = np.eye(shape[-1])[rng.integers(shape[-1], size=shape[:-1])]
-        else:
-            learnt = program.declaration(key.partition("^")[0]).role == "learn"
-            choices = np.array([-1.0, -0.5, 0.5, 1.0]) if learnt else np.array([-1.0, 0.0, 0.5, 1.0, 2.0])
-            values[key] = rng.choice(choices, size=shape) if shape else np.float64(rng.choice(choices))
-    return values
+def _flows(example: Example) -> bool:
+    """Something flows back to two entries at least of every array that is more than one number."""
+    adjoints = set(example.derivation.walk.names.values())
+    arrays = [np.asarray(value, dtype=float) for (name, _), value in example.results.items() if name in adjoints]
+    enough = all(np.count_nonzero(np.abs(value) > 0.02) >= min(2, value.size) for value in arrays)
+    return enough and not any(_is_saturated(number) for value in arrays for number in value.flat)
+
+
+def _is_saturated(value: float) -> bool:
+    """Nearly a whole number, and none: a probability that is all but 0 or 1."""
+    return 0 < abs(value - round(value)) < 0.02
 
 
 def number(value: float) -> Formula:
@@ -172,6 +158,10 @@ def backward_lines(example: Example) -> list[list[Substituted]]:
             if case.index is not None:
                 low, high = (integer(end, example.sizes) for end in (case.lower, case.upper))
                 positions = [{case.index: t} for t in range(high, low - 1, -1)]
+            for span in adjoint.equation.ranges:
+                if span.index != case.index and any(span.index in symbols_in(p) for p in case.target.superscripts):
+                    low, high = (integer(end, example.sizes) for end in (span.lower, span.upper))
+                    positions = [{**at, span.index: t} for at in positions for t in range(high, low - 1, -1)]
             for at in positions:
                 when = max(at.values(), default=10**6)
                 found.append((-when, place, _substituted(case.target, sloped, at, example)))
@@ -187,7 +177,9 @@ def gradient_lines(example: Example) -> list[Substituted]:
         role = derivation.forward.declaration(key.partition("^")[0]).role
         if role == "given" or not gradient.has_matrix_form:
             continue
-        lines.append(_substituted(gradient.equation.target, _unsummed(gradient.equation.value, example), {}, example))
+        for at in _times(gradient.equation, example):
+            value = _unsummed(gradient.equation.value, example)
+            lines.append(_substituted(gradient.equation.target, value, at, example))
     return lines
 
 
@@ -244,7 +236,7 @@ def _placeholders(expression: Expression, example: Example) -> tuple[Expression,
     zero_outside = {d.name for d in example.derivation.program.declarations if d.zero_outside}
 
     def visit(node: Expression) -> Expression:
-        if isinstance(node, Access):
+        if isinstance(node, Access) and all(place.is_Integer for place in node.superscripts):
             key = (node.name, tuple(int(p) for p in node.superscripts))
             if key not in example.results and node.name in zero_outside:
                 shape = tuple(

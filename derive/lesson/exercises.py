@@ -10,13 +10,15 @@ import sympy as sp
 from derive.calculus.closed_form import unrolled
 from derive.calculus.flow import Flow
 from derive.calculus.recursion import recursion_cases
-from derive.calculus.substitution import is_named
+from derive.calculus.shared_adjoints import is_named
 from derive.derivation import Derivation
 from derive.handout.blocks import Display, Exercise, Exercises, Paragraph
 from derive.handout.formula import paren, row, sup
 from derive.language import expression as ast
 from derive.language.expression import Access
 from derive.lesson.example import Example, array, number
+from derive.lesson.sample import is_by_entry
+from derive.lesson.window_exercises import window_exercises
 from derive.notation import formula, plain_name, shape_formula
 
 
@@ -24,6 +26,7 @@ def exercises(derivation: Derivation, example: Example) -> Exercises:
     """The exercises that make sense for this system."""
     found = [
         *_numeric_gradient(derivation, example),
+        *(window_exercises(derivation, example) if is_by_entry(derivation) else ()),
         *_transpose(derivation),
         *_shapes(derivation),
         *(one for flow in derivation.flows[:1] for one in _chain(flow, derivation)),
@@ -35,7 +38,7 @@ def exercises(derivation: Derivation, example: Example) -> Exercises:
 
 def _numeric_gradient(derivation: Derivation, example: Example) -> Iterator[Exercise]:
     """One gradient of the example that the text leaves out."""
-    for key in derivation:
+    for key in () if is_by_entry(derivation) else derivation:
         gradient = derivation[key]
         declaration = derivation.forward.declaration(key.partition("^")[0])
         left_out = declaration.role == "given" if gradient.has_matrix_form else declaration.role == "learn"

@@ -8,6 +8,7 @@ import numpy as np
 import sympy as sp
 
 from derive.calculus.flow import Flow, flow_expanded
+from derive.calculus.structure import is_orthogonal, values_of
 from derive.derivation import Derivation
 from derive.evaluate import bindings, integer, scope_at, value
 from derive.handout.blocks import Block, Display, Heading, Note, Paragraph, Table
@@ -23,8 +24,8 @@ from derive.notation import formula, integer_formula, plain_name
 def norm_section(flow: Flow, derivation: Derivation, example: Example) -> list[Block]:
     """The bound by singular values, what it does and does not say, and the example's own numbers."""
     names = derivation.names
-    last, k = formula(ast.SizeValue(flow.model.range.upper), names), plain_name("k")
-    chain = flow.chain(flow.model.range.upper, ast.index("k"))
+    last, k = formula(ast.SizeValue(flow.model.range.upper), names), plain_name(flow.earlier.name)
+    chain = flow.chain(flow.model.range.upper, flow.earlier)
     norm = _norm(formula(ast.Derivative(chain.of, chain.wrt), names), grow=True)
     bound = norm_bound(flow.factor, flow, derivation)
     blocks: list[Block] = [Heading("What the chain does to gradients", id=f"norms-{flow.state.name}")]
@@ -41,25 +42,38 @@ def norm_section(flow: Flow, derivation: Derivation, example: Example) -> list[B
         )
     else:
         formula_, gammas = bound
+        turning = _orthogonal_factor(flow, derivation)
+        if turning is None:
+            of_matrices: tuple[str | Formula, ...] = (
+                "that of another matrix is its largest singular value ",
+                sub("sigma", Function("max")),
+            )
+        else:
+            of_matrices = (formula(turning, names), " is orthogonal, so all its singular values are 1")
         blocks.append(
             Paragraph(
                 (
                     "The spectral norm of a product is at most the product of the spectral norms. The norm of ",
                     "a diagonal matrix of slopes is its largest slope, at most ",
                     *gammas,
-                    "; that of a parameter is its largest singular value ",
-                    sub("sigma", Function("max")),
+                    "; ",
+                    *of_matrices,
                     ". Hence",
                 )
             )
         )
-        blocks.append(Display(row(norm, "<=", sup(paren(formula_), steps)), f"bound-{flow.state.name}"))
+        base = formula_ if isinstance(formula_, Identifier) else paren(formula_)
+        blocks.append(Display(row(norm, "<=", sup(base, steps)), f"bound-{flow.state.name}"))
+        if turning is not None:
+            blocks += [*_of_orthogonal(turning, flow, derivation), *_volume(flow, derivation)]
+            return [*blocks, *_measured(flow, derivation, example)]
         blocks.append(
             Note(
                 "What this says, and what it does not",
                 (
                     "If the number in the bracket is below 1, the gradient vanishes in every direction and on every ",
-                    "trajectory, at least that fast. ",
+                    "trajectory, at least that fast; two runs on the same inputs from different initial states then ",
+                    "approach each other (the echo state property). ",
                     "If it is above 1, nothing follows: the bound allows growth but does not cause it, because ",
                     "slopes may be small and because the ",
                     "directions that one factor stretches need not be those the next one stretches. Two matrices ",
@@ -73,6 +87,37 @@ def norm_section(flow: Flow, derivation: Derivation, example: Example) -> list[B
     return blocks
 
 
+def _orthogonal_factor(flow: Flow, derivation: Derivation) -> Access | None:
+    """The matrix of a step J U that is orthogonal whatever the parameters are; None where there is none."""
+    match flow.factor:
+        case ast.Product(factors=(Access(), Access() as second)):
+            values = values_of(derivation.system.program)
+            return second if is_orthogonal(second, values, flow.scope) else None
+        case _:
+            return None
+
+
+def _of_orthogonal(turning: Access, flow: Flow, derivation: Derivation) -> list[Block]:
+    """What an orthogonal matrix decides about gradients, and what it leaves to the slopes."""
+    program, names = derivation.forward, derivation.names
+    matrix = formula(turning, names)
+    functions = [program_name for _, program_name in program.functions]
+    exact = "With the identity as function every singular value of the chain is exactly 1."
+    if functions == ["identity"]:
+        exact = "Here every slope is 1: every singular value of the chain is exactly 1, for any number of steps."
+    return [
+        Note(
+            "What this says, and what it does not",
+            (
+                "Where no slope is above 1, gradients cannot explode, whatever is learnt. This is an upper bound: ",
+                matrix,
+                " turns a gradient without changing its length, but a slope below 1 shortens what it multiplies. ",
+                exact,
+            ),
+        )
+    ]
+
+
 def _norm(body: Formula, grow: bool = False) -> Formula:
     return Fence("||", body, "||", grow)
 
@@ -84,6 +129,7 @@ def norm_bound(factor: Expression, flow: Flow, derivation: Derivation) -> Bound 
     """A bound of the one-step matrix's spectral norm in σ_max of parameters, and what stands for the slopes."""
     gammas: dict[str, tuple[str | Formula, ...]] = {}
     definitions = {e.target.name: e for e in flow.definitions}
+    values = values_of(derivation.system.program)
 
     def visit(node: Expression) -> list[Formula] | None:
         match node:
@@ -91,7 +137,9 @@ def norm_bound(factor: Expression, flow: Flow, derivation: Derivation) -> Bound 
                 slope = definitions[name].value
                 assert isinstance(slope, ast.Diagonal)
                 return [_gamma(slope.vector, derivation, gammas)]
-            case Access(name=name) if flow.scope[name].role == "learn" and len(flow.scope[name].shape) == 2:
+            case Access() if is_orthogonal(node, values, flow.scope):
+                return []
+            case Access(name=name) if flow.scope[name].role != "defined" and len(flow.scope[name].shape) == 2:
                 return [row(sub("sigma", Function("max")), paren(formula(node, derivation.names)))]
             case Access(name=name) if flow.scope[name].role != "defined" and not flow.scope[name].shape:
                 return [Fence("|", formula(node, derivation.names), "|")]
@@ -155,8 +203,10 @@ def _gamma(vector: Expression, derivation: Derivation, gammas: dict[str, tuple[s
 def _volume(flow: Flow, derivation: Derivation) -> list[Block]:
     """The exact statement for a chain of factors J U: logarithms of singular values add up."""
     match flow.factor:
-        case ast.Product(factors=(Access(name=first), Access(name=second))) if flow.scope[second].role == "learn":
-            pass
+        case ast.Product(factors=(Access(name=first), Access(name=second))) if flow.scope[second].role != "defined":
+            is_turning = _orthogonal_factor(flow, derivation) is not None
+        case ast.Product(factors=(Access(name=first), Access(name=second))) if _orthogonal_factor(flow, derivation):
+            is_turning = True
         case _:
             return []
     names = derivation.names
@@ -166,7 +216,7 @@ def _volume(flow: Flow, derivation: Derivation) -> list[Block]:
         return []
     slope = diagonal.vector
     assert isinstance(slope.argument, Access)
-    k, last = ast.index("k"), flow.model.range.upper
+    k, last = flow.earlier, flow.model.range.upper
     j = ast.index("j")
     entry = Access(slope.argument.name, (j,), (ast.index("i"),))
     chain = flow.chain(last, k)
@@ -178,15 +228,11 @@ def _volume(flow: Flow, derivation: Derivation) -> list[Block]:
         sigma,
         paren(formula(ast.Derivative(chain.of, chain.wrt), names), grow=True),
     )
-    steps = paren(integer_formula(last), "-", plain_name("k"))
+    steps = paren(integer_formula(last), "-", plain_name(k.name))
+    of_matrix = (steps, Big("sum", plain_name("i")), log, sigma, paren(formula(Access(second), names)), "+")
     right = row(
-        steps,
-        Big("sum", plain_name("i")),
-        log,
-        sigma,
-        paren(formula(Access(second), names)),
-        "+",
-        Big("sum", row("j", "=", "k", "+", 1), integer_formula(last)),
+        *(() if is_turning else of_matrix),
+        Big("sum", row(plain_name("j"), "=", plain_name(k.name), "+", 1), integer_formula(last)),
         Big("sum", plain_name("i")),
         log,
         Fence("|", formula(ast.Apply(slope.function, entry, 1), names), "|"),

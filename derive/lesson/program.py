@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import numpy as np
 
+from derive.catalogue import load, names
 from derive.derivation import Derivation
 from derive.language.printer import source
+from derive.language.system import System
 from derive.lesson.example import Example
 
 
@@ -21,15 +26,11 @@ def program_text(derivation: Derivation, example: Example) -> str:
             "import derive",
             "import kernels",
             "",
-            "system = derive.parse(",
-            '    """',
-            *source(derivation.system).rstrip().splitlines(),
-            '"""',
-            ")",
+            *_definition(derivation.system),
             "derivation = derive.gradient(system)",
             "kernel = kernels.compile(derivation)",
             *_dictionary("parameters", parameters),
-            *_dictionary("inputs", inputs),
+            *_dictionary("inputs", inputs, _sizes(derivation, example)),
             "loss, gradients = kernel(parameters, inputs)",
             'print("loss", round(float(loss), 3))',
             "for name, gradient in gradients.items():",
@@ -38,6 +39,24 @@ def program_text(derivation: Derivation, example: Example) -> str:
     )
 
 
-def _dictionary(name: str, values: dict[str, object]) -> list[str]:
+def _definition(system: System) -> list[str]:
+    """How the program comes by the system: by its name where the catalogue has it with these choices, else its text."""
+    choices = {
+        option.name: int(option.value) if option.value.isdecimal() else option.value for option in system.options
+    }
+    if system.options and system.name in names() and load(system.name, **choices) == system:
+        chosen = "".join(f", {name}={value!r}" for name, value in choices.items() if name.isidentifier())
+        if all(name.isidentifier() for name in choices):
+            return [f'system = derive.load("{system.name}"{chosen})']
+    return ["system = derive.parse(", '    """', *source(system).rstrip().splitlines(), '"""', ")"]
+
+
+def _sizes(derivation: Derivation, example: Example) -> dict[str, object]:
+    """The sizes that no array tells: those with a default that the example does not take."""
+    return {n: example.sizes[n] for n, value in derivation.system.defaults if example.sizes.get(n, value) != value}
+
+
+def _dictionary(name: str, values: dict[str, object], sizes: Mapping[str, object] = MappingProxyType({})) -> list[str]:
     lines = [f'    "{key}": np.array({np.asarray(value).tolist()}),' for key, value in values.items()]
+    lines += ["    " + " ".join(f'"{key}": {value},' for key, value in sizes.items())] if sizes else []
     return [f"{name} = {{", *lines, "}"]
