@@ -14,6 +14,8 @@ BOUNDED = ("tanh", "tanh", "sigmoid", "sin")
 GROWING = ("relu", "softplus")  # not of squares of a state: the values would grow like towers of powers
 STATES = ("h", "g", "c")
 WIDTHS = ("n", "m")
+MAXIMA = 7
+"""What the generator of maxima has besides the seed of a system."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class _Writer:
 
 
 def random_system(seed: int) -> RandomSystem:
-    """1 to 3 coupled states of lag 1 or 2, a loss at the last step or at every step, of a number or of a vector."""
+    """1 to 3 coupled states of lag 1 or 2, a loss at the last step or at every step; in some a maximum in it."""
     writer = _Writer(np.random.default_rng(seed), {}, [], [])
     count = 1 + int(writer.random.integers(3))
     states = STATES[:count]
@@ -55,6 +57,7 @@ def random_system(seed: int) -> RandomSystem:
         _layer(writer, state, below, width_below, states, widths)
         below, width_below = f"{state}^t", widths[state]
     after, per_step, target = _loss(writer, states[-1], widths[states[-1]])
+    _maxima(_Writer(np.random.default_rng((seed, MAXIMA)), {}, [], []), states, widths, after, per_step)
     sizes = {name: 1 + int(writer.random.integers(4)) for name in ("T", "d", "n", "m", "q")}
     if writer.chance(0.2):
         sizes["T"] = 1
@@ -148,6 +151,32 @@ def _loss(writer: _Writer, state: str, width: str) -> tuple[list[str], list[str]
     kind = writer.one_of("squared", "cross_entropy")
     steps = [f"s^t = {V} {state}^t", f"e^t = {kind}(s^t, y^t)"]
     return [f"loss = (sum over t = 1..T of e^t){average}{penalty}"], steps, "y^t in R^q for t = 1..T"
+
+
+def _maxima(
+    writer: _Writer, states: tuple[str, ...], widths: dict[str, str], after: list[str], per_step: list[str]
+) -> None:
+    """In some systems a maximum over steps or over a window of a state, squared and added to the loss.
+
+    It has a generator of its own: whether there is one changes nothing else that is drawn.
+    """
+    if not writer.chance(0.3):
+        return
+    state = writer.one_of(*states)
+    width, ties = widths[state], writer.one_of("", "", " split")
+    loss = after.pop()
+    match writer.one_of("over steps", "of vectors", "window", "in the loop"):
+        case "over steps":
+            after.append(f"peak[i] = max{ties} over r = 1..T of {state}^r[i] * {state}^{{r-1}}[i] for i = 0..{width}-1")
+        case "of vectors":
+            after.append(f"peak = max{ties} over r = 1..T of {state}^r")
+        case "window":
+            within = f"with 0 <= i + a - 1 <= {width} - 1"
+            after.append(f"peak[i] = max{ties} over a = 0..2 {within} of {state}^T[i + a - 1] for i = 0..{width}-1")
+        case _:
+            per_step.append(f"top^t = max{ties} over i of ({state}^t[i] - {state}^{{t-1}}[i])")
+            loss += " + sum over r = 1..T of (top^r * top^r / 8)"
+    after.append(loss if "top^r" in loss else f"{loss} + <peak, peak> / 8")
 
 
 def inputs_of(derivation: Derivation, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.benchmarks import __main__ as report
-from tests.benchmarks import elman
+from tests.benchmarks import convolution, elman
 
 SMALL = elman.Size(T=5, B=3, d=2, n=4)
 
@@ -89,6 +89,34 @@ def test_a_missing_library_is_named_in_the_report(monkeypatch: pytest.MonkeyPatc
     assert "| 5, 3, 2, 4 | **4.00×** | 3.90–4.10 | 1.00 µs | missing | missing | missing | 4.00 µs (4.00×) |" in text
 
 
-@pytest.mark.parametrize("module", [elman, report])
+WINDOWS = {
+    "convolution": convolution.Size(N=2, C=3, H=6, W=7, K=4, R=3),
+    "pooling": convolution.Size(N=2, C=3, H=7, W=6, K=0, R=3, s=2),
+}
+
+
+@pytest.mark.parametrize("dtype", elman.TOLERANCE)
+@pytest.mark.parametrize("size", WINDOWS.values(), ids=WINDOWS)
+@pytest.mark.parametrize(
+    "spelling", convolution.SPELLINGS, ids=[f"{s.library} {s.name}" for s in convolution.SPELLINGS]
+)
+def test_every_spelling_of_a_window_agrees_with_the_reference(
+    spelling: convolution.Spelling, size: convolution.Size, dtype: str, request: pytest.FixtureRequest
+) -> None:
+    if spelling.library in ("JAX", "PyTorch"):
+        request.getfixturevalue({"JAX": "needs_jax", "PyTorch": "needs_torch"}[spelling.library])
+    p = convolution.problem(size, dtype)
+    in_double = convolution.Problem(size, *(array.astype("float64") for array in p[1:]))
+    exact = [np.asarray(array) for array in convolution.numpy_by_hand(in_double)()]
+    assert elman.disagreement(spelling.build(p), exact) <= elman.TOLERANCE[dtype]
+    with pytest.raises(ValueError, match="shape"):
+        elman.disagreement(spelling.build(p), [array[..., :-1] for array in exact])
+
+
+def test_no_kernel_reaches_more_than_the_machine_does() -> None:
+    assert convolution.peak("float32", 1000) > convolution.peak("float64", 1000) > 1e8
+
+
+@pytest.mark.parametrize("module", [elman, convolution, report])
 def test_the_examples_hold(module: Any) -> None:
     assert doctest.testmod(module).failed == 0

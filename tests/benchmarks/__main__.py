@@ -1,4 +1,4 @@
-"""Time the Elman gradient against other libraries and write docs/performance.md.
+"""Time gradients of Elman networks, convolutions and pooling against other libraries; write docs/performance.md.
 
 A full run measures every size with one thread and with two, and how long a first call takes, and writes the page. With
 ``--quick``, ``--sizes`` or ``--threads`` the same report is printed instead.
@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks import convolution
 from tests.benchmarks.elman import MODULES, OURS, SIZES, SPELLINGS, TOLERANCE, Size, present
 
 ROOT = Path(__file__).parents[2]
@@ -42,8 +43,8 @@ def environment(threads: int, cache: Path | None = None) -> dict[str, str]:
     return result
 
 
-def worker(arguments: Sequence[str], threads: int, cache: Path | None = None) -> Any:
-    """What ``python -m tests.benchmarks.elman`` reports, run on as many cores as threads.
+def worker(arguments: Sequence[str], threads: int, cache: Path | None = None, module: str = "elman") -> Any:
+    """What ``python -m tests.benchmarks.elman`` (or another module) reports, run on as many cores as threads.
 
     The cores are what XLA looks at, which has no variable for the number of its threads.
     """
@@ -53,7 +54,7 @@ def worker(arguments: Sequence[str], threads: int, cache: Path | None = None) ->
     os.sched_setaffinity(0, cores[:threads])
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "tests.benchmarks.elman", "--threads", str(threads), *arguments],
+            [sys.executable, "-m", f"tests.benchmarks.{module}", "--threads", str(threads), *arguments],
             cwd=ROOT,
             env=environment(threads, cache),
             stdout=subprocess.PIPE,
@@ -168,7 +169,46 @@ def times_page(run: dict[str, Any]) -> list[str]:
     return [*lines, *table(["T, B, d, n", *several], body), ""]
 
 
-def page(runs: Sequence[dict[str, Any]], starts: dict[str, dict[str, float]]) -> str:
+def windows_page(runs: Sequence[dict[str, Any]]) -> list[str]:
+    """The section on convolution and pooling."""
+    others = [library for library in convolution.LIBRARIES if library != OURS]
+    spellings = ", ".join(f"{s.library} {s.name}" for s in convolution.SPELLINGS if s.library != OURS)
+    lines = [
+        "## Convolution and max pooling",
+        "",
+        "A convolution: y = x ⋆ w + b without padding, loss = mean over the batch of |y − t|²/2, and its gradients",
+        "with respect to x and w, for N images with C channels of H × W pixels and K kernels of R × R.",
+        "Max pooling: y = the largest of each R × R window, every 2 pixels; the same loss and its gradient with",
+        "respect to x.",
+        "",
+        "Measured as above. The others are shown with their fastest out of",
+        f"{spellings}. “Rate” counts the",
+        "multiplications and additions of a convolution and both gradients, whatever else the call does; “of peak” is",
+        "that over what the same cores reach with multiply-adds in registers alone, measured in the same run.",
+        "",
+    ]
+    for run in runs:
+        threads = run["threads"]
+        for dtype in TOLERANCE:
+            body = []
+            for row in run["rows"]:
+                if row["dtype"] == dtype:
+                    rate = row["rate"]
+                    part = [f"{rate / 1e9:.3g} GFLOP/s", f"{rate / run['peaks'][dtype]:.0%}"] if rate else ["", ""]
+                    timed = {**row, "libraries": {name: {"seconds": s} for name, s in row["libraries"].items()}}
+                    quartiles = f"{row['quartiles'][0]:.2f}–{row['quartiles'][1]:.2f}"
+                    times = [cell(timed, library) for library in (OURS, *others)]
+                    body.append([row["name"], f"**{row['ratio']:.2f}×**", quartiles, *times, *part])
+            head = ["N, C, H, W, K, R", "fastest other ÷ ours", "quartiles", OURS, *others, "rate", "of peak"]
+            name = f"{dtype}, {threads} thread{'s' if threads > 1 else ''}"
+            title = f"### {name}, peak {run['peaks'][dtype] / 1e9:.0f} GFLOP/s"
+            lines += [title, "", *table(head, body), ""]
+    return lines
+
+
+def page(
+    runs: Sequence[dict[str, Any]], starts: dict[str, dict[str, float]], windows: Sequence[dict[str, Any]] = ()
+) -> str:
     """The report as Markdown."""
     missing = [library for library in MODULES if library not in present()]
     spellings = {
@@ -207,6 +247,7 @@ def page(runs: Sequence[dict[str, Any]], starts: dict[str, dict[str, float]]) ->
     lines.append("")
     for run in runs:
         lines += times_page(run)
+    lines += windows_page(windows) if windows else []
     body = [
         [name, duration(times["first"]), duration(times["second"]), duration(times["process"])]
         for name, times in starts.items()
@@ -244,8 +285,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     for count in threads:
         print(f"Measuring with {count} thread{'s' if count > 1 else ''}:", file=sys.stderr, flush=True)
         runs.append(worker(options, count))
+    windows = []
+    for count in threads if arguments.sizes is None else ():
+        print(f"Measuring convolution and pooling with {count} thread{'s' if count > 1 else ''}:", file=sys.stderr)
+        windows.append(worker(["--quick"] if arguments.quick else [], count, module="convolution"))
     print("Measuring first calls", file=sys.stderr, flush=True)
-    report = page(runs, start_ups(1 if arguments.quick else 3))
+    report = page(runs, start_ups(1 if arguments.quick else 3), windows)
     if partial:
         print(report, end="")
     else:

@@ -21,7 +21,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -360,6 +360,16 @@ MODULES = {OURS: "kernels", "JAX": "jax", "PyTorch": "torch", "autograd": "autog
 """The module by whose presence a library counts as installed. These five are the columns of the report, in order."""
 
 
+class Named(Protocol):
+    """A way to compute an answer, of some library."""
+
+    @property
+    def library(self) -> str: ...
+
+
+AnyNamed = TypeVar("AnyNamed", bound=Named)
+
+
 def present() -> list[str]:
     """The libraries that are installed."""
     return [library for library, module in MODULES.items() if importlib.util.find_spec(module) is not None]
@@ -384,16 +394,16 @@ def seconds(call: Call, times: int) -> float:
     return (time.perf_counter() - start) / times
 
 
-def interleaved(calls: dict[str, Call], budget: float) -> dict[str, list[float]]:
+def interleaved(calls: dict[str, Call], budget: float, least: int = 15) -> dict[str, list[float]]:
     """Seconds a call for each of the calls, in rounds that visit all of them, each round in another order.
 
     A visit is many calls if they are short, so that clock and cache effects of the change average out. The number of
-    rounds is what fits the budget in seconds, at least 15 and at most 500.
+    rounds is what fits the budget in seconds, at ``least`` so many and at most 500.
     """
     pilot = {name: min(seconds(call, 1) for _ in range(3)) for name, call in calls.items()}
     times = {name: max(1, round(1e-3 / duration)) for name, duration in pilot.items()}
     one_round = sum(pilot[name] * times[name] for name in calls)
-    rounds = min(500, max(15, int(budget / one_round)))
+    rounds = min(500, max(least, int(budget / one_round)))
     random = np.random.default_rng(1)
     samples: dict[str, list[float]] = {name: [] for name in calls}
     gc.collect()
@@ -407,7 +417,7 @@ def interleaved(calls: dict[str, Call], budget: float) -> dict[str, list[float]]
     return samples
 
 
-def contenders(calls: dict[Spelling, Call]) -> dict[Spelling, Call]:
+def contenders(calls: dict[AnyNamed, Call]) -> dict[AnyNamed, Call]:
     """The calls without those that take over 1.5 times as long as the best spelling of the same library."""
     pilot = {spelling: min(seconds(call, 1) for _ in range(5)) for spelling, call in calls.items()}
     best: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""Every promise, on every entry of the catalogue: text, derivation, evidence, kernel and handout."""
+"""Every promise, on every entry of the catalogue with every value of its options: from the text to the handout."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 import kernels
-from derive.catalogue import load, names
-from derive.derivation import gradient
+from derive.catalogue import FOLDER, load, names
 from derive.evaluate import draw, gather, run
 from derive.handout.blocks import Document, Edition
 from derive.handout.editions import edition
@@ -24,9 +23,8 @@ from derive.language.printer import source
 from derive.lesson import handout, worked_example
 from derive.trace import Step
 from kernels.verification import check_steps, trial_sizes, verify
-from tests.random_systems import inputs_of
+from tests.conformance.choices import CHOSEN, arguments, derived
 
-CATALOGUE = names()
 EDITIONS: tuple[Edition, ...] = ("student", "teacher")
 TOLERANCES = {"float64": 1e-10, "float32": 2e-4}
 
@@ -35,33 +33,44 @@ def everything(steps: tuple[Step, ...]) -> list[Step]:
     return [inner for step in steps for inner in (step, *step.details)]
 
 
-@pytest.mark.parametrize("name", CATALOGUE)
+def test_every_file_of_the_catalogue_is_tested_with_every_value_of_its_options() -> None:
+    assert {path.name for path in FOLDER.iterdir() if path.is_file()} == {f"{name}.txt" for name in names()}
+    assert {each.name for each in CHOSEN.values()} == set(names())
+    tried = {(each.name, *choice) for each in CHOSEN.values() for choice in each.choices}
+    for name in names():
+        for option in load(name).options:
+            assert {value for value in option.choices if value != option.value} <= {
+                value for entry, key, value in tried if (entry, key) == (name, option.name)
+            }
+
+
+@pytest.mark.parametrize("name", CHOSEN)
 def test_a_definition_prints_back_to_itself(name: str) -> None:
-    system = load(name)
-    again = parse(source(system), name)
+    system = CHOSEN[name].system
+    again = parse(source(system), system.name)
     assert source(again) == source(system)
     assert again.program.equations == system.program.equations
 
 
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize("name", CHOSEN)
 def test_every_gradient_agrees_with_every_witness_that_is_installed(name: str) -> None:
-    report = verify(gradient(load(name)), seed=3)
+    report = verify(derived(name), seed=3)
     assert report.passed, report.table()
     assert max(record.error for record in report if record.witness != "differences") <= 1e-10
 
 
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize("name", CHOSEN)
 def test_every_step_and_every_detail_has_evidence_of_its_own(name: str) -> None:
-    derivation = gradient(load(name))
+    derivation = derived(name)
     evidence = check_steps(derivation, seed=3)
     for step in everything(derivation.steps):
         assert evidence[step.id], f"{step.id} claims nothing"
         assert all(record.passed for record in evidence[step.id]), step.id
 
 
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize("name", CHOSEN)
 def test_every_step_says_why_and_shows_what(name: str) -> None:
-    derivation = gradient(load(name))
+    derivation = derived(name)
     ids = [step.id for step in everything(derivation.steps)]
     assert len(ids) == len(set(ids))
     for step in everything(derivation.steps):
@@ -71,9 +80,9 @@ def test_every_step_says_why_and_shows_what(name: str) -> None:
         assert step.lines or step.proof
 
 
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize("name", CHOSEN)
 def test_gradients_have_the_shape_of_what_they_are_taken_by(name: str) -> None:
-    derivation = gradient(load(name))
+    derivation = derived(name)
     sizes, values = draw(derivation.forward, 5)
     results = run(derivation.program, sizes, values)
     for key, access in derivation.gradients.items():
@@ -82,15 +91,15 @@ def test_gradients_have_the_shape_of_what_they_are_taken_by(name: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", TOLERANCES)
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize("name", CHOSEN)
 def test_the_kernel_computes_what_the_evaluator_does(name: str, dtype: str) -> None:
-    derivation = gradient(load(name))
-    kernel = kernels.compile(derivation, dtype=dtype)
+    derivation = derived(name)
+    kernel = kernels.compile(derivation, dtype=dtype, jit=not CHOSEN[name].choices)
     for seed, sizes in enumerate(trial_sizes(derivation.forward, 11)):
         extents, values = draw(derivation.forward, seed, sizes)
         results = run(derivation.program, extents, values)
         cast = {key: np.asarray(value, dtype=dtype) for key, value in values.items()}
-        parameters, inputs = inputs_of(derivation, cast)
+        parameters, inputs = arguments(derivation, extents, cast)
         found = kernel.gradients(parameters, inputs, wrt=list(derivation))
         loss, learnt = kernel(parameters, inputs)
         tolerance = TOLERANCES[dtype]
@@ -103,15 +112,15 @@ def test_the_kernel_computes_what_the_evaluator_does(name: str, dtype: str) -> N
                 np.testing.assert_allclose(learnt[key], wanted, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize("name", CHOSEN)
 def test_a_batch_is_the_mean_of_its_sequences(name: str) -> None:
-    derivation = gradient(load(name))
-    kernel = kernels.compile(derivation)
+    derivation = derived(name)
+    kernel = kernels.compile(derivation, jit=not CHOSEN[name].choices)
     sizes, first = draw(derivation.forward, 1)
     others = [draw(derivation.forward, seed, sizes)[1] for seed in (2, 3)]
-    parameters, _ = inputs_of(derivation, first)
-    members = [inputs_of(derivation, values)[1] for values in (first, *others)]
-    batch = {key: np.stack([member[key] for member in members]) for key in members[0]}
+    parameters, _ = arguments(derivation, sizes, first)
+    members = [arguments(derivation, sizes, values)[1] for values in (first, *others)]
+    batch = {key: value if key in sizes else np.stack([m[key] for m in members]) for key, value in members[0].items()}
     together = kernel(parameters, batch)
     apart = [kernel(parameters, member) for member in members]
     assert together[0] == pytest.approx(np.mean([loss for loss, _ in apart]), rel=1e-12)
@@ -130,7 +139,7 @@ def documents() -> Documents:
 
     def of(name: str) -> Document:
         if name not in made:
-            derivation = gradient(load(name))
+            derivation = derived(name)
             made[name] = handout(
                 derivation,
                 step_evidence=check_steps(derivation),
@@ -144,7 +153,7 @@ def documents() -> Documents:
 
 
 @pytest.mark.parametrize("suffix", WRITERS)
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize("name", CHOSEN)
 def test_a_handout_is_written_in_every_format_with_the_same_bytes_each_time(
     documents: Documents, name: str, suffix: str, tmp_path: Path
 ) -> None:
@@ -156,7 +165,7 @@ def test_a_handout_is_written_in_every_format_with_the_same_bytes_each_time(
         assert len(first) > 5000
 
 
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize("name", CHOSEN)
 def test_the_latex_compiles_without_errors_or_overfull_boxes(
     documents: Documents, name: str, tmp_path: Path, needs_tex: str
 ) -> None:
@@ -171,7 +180,7 @@ def test_the_latex_compiles_without_errors_or_overfull_boxes(
         assert not [width for width in overfull if float(width) > 1.0], f"{name} {which}: {overfull}"
 
 
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize("name", CHOSEN)
 def test_the_notebook_is_valid_and_its_code_runs(documents: Documents, name: str, tmp_path: Path) -> None:
     path = write(documents(name), tmp_path / "notebook.ipynb")
     notebook = nbformat.read(path, as_version=4)

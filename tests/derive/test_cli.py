@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -81,7 +82,7 @@ def test_show_has_the_definition_the_equations_the_recursion_every_gradient_and_
 ) -> None:
     assert cli.main(["show", "elman"]) == 0
     text = capsys.readouterr().out
-    headings = ["Declared", "Forward", "Backward", "Gradients", "Jacobian chain"]
+    headings = ["Declared", "Learnt in all", "Forward", "Backward", "Gradients", "Jacobian chain"]
     assert [line for line in text.splitlines() if line in headings] == headings
     derivation = derive.gradient(derive.load("elman"))
     assert all(derivation[key].text() in text for key in derivation)
@@ -148,8 +149,9 @@ def test_words_in_latex_output_are_comments(capsys: pytest.CaptureFixture[str]) 
 
 
 SHOW_KEYS = {
-    "name", "title", "sources", "conventions", "functions", "sizes", "definition", "arrays", "forward", "backward",
-    "gradients", "chains", "steps",
+    "name", "title", "sources", "conventions", "functions", "options", "sizes", "definition", "arrays",
+    "parameters",
+    "forward", "backward", "gradients", "chains", "steps",
 }  # fmt: skip
 
 
@@ -275,7 +277,8 @@ def test_help_has_examples_and_exits_0(command: str | None, capsys: pytest.Captu
 @pytest.mark.parametrize("row", command_line.COMMANDS.values(), ids=command_line.COMMANDS)
 def test_every_example_in_the_help_can_be_parsed(row: command_line.Command) -> None:
     for example in row.examples:
-        assert command_line.parsed(example.split()[1:]).command == example.split()[1]
+        _, *arguments = shlex.split(example)
+        assert command_line.parsed(arguments).command == arguments[0]
 
 
 def test_version_is_that_of_the_project(capsys: pytest.CaptureFixture[str]) -> None:
@@ -287,7 +290,7 @@ def test_version_is_that_of_the_project(capsys: pytest.CaptureFixture[str]) -> N
 USAGE = {
     "no command": ([], "usage: derive"),
     "misspelt command": (["shwo", "elman"], "there is no command 'shwo'. Did you mean show?"),
-    "misspelt option": (["show", "elman", "--step"], "Did you mean --steps?"),
+    "misspelt option": (["show", "elman", "--jsn"], "Did you mean --json"),
     "misspelt system": (["show", "ellman"], "There is no system called 'ellman'.\nDid you mean elman?"),
     "misspelt key": (["show", "elman", "--wrt", "u"], "There is no u to differentiate by.\nDid you mean U?"),
     "key without its sign": (["show", "elman", "--wrt", "h0"], "Did you mean h^0?"),

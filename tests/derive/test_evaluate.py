@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -9,11 +10,13 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
+import scipy.linalg as scipy_linalg
 import sympy as sp
 
 from derive.evaluate import (
     EvaluationError,
     Scope,
+    completed,
     derivative,
     draw,
     draw_sizes,
@@ -54,6 +57,14 @@ def scope(sizes: dict[str, int], **integers: int) -> tuple[Scope, dict[str, Any]
             arrays[name, place] = rng.uniform(0.5, 1.5, [integer(extent, sizes) for extent in shape])
     named = {name + "".join(map(str, place)): array for (name, place), array in arrays.items()}
     return scope_of(arrays, SHAPES, {**sizes, **integers}), named
+
+
+def _small(matrix: Expression) -> Expression:
+    return ast.Product((Number(Fraction(1, 16)), matrix))
+
+
+def _frechet(matrix: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    return np.asarray(scipy_linalg.expm_frechet(matrix, direction, compute_expm=False))
 
 
 A, B, S, u, v, w, a = (access(name) for name in "ABSuvwa")
@@ -105,12 +116,39 @@ SAMPLES: dict[type, list[tuple[Expression, Callable[..., Any]]]] = {
     ast.Call: [
         (ast.Call("softmax", (v,)), lambda x: np.exp(x["v"]) / np.sum(np.exp(x["v"]))),
         (ast.Call("trace", (S,)), lambda x: np.trace(x["S"])),
+        (ast.Call("norm", (A,)), lambda x: np.linalg.norm(x["A"])),
+        (ast.Call("unit", (v,)), lambda x: x["v"] / np.linalg.norm(x["v"])),
+        (ast.Call("inv", (S,)), lambda x: np.linalg.inv(x["S"])),
+        (ast.Call("det", (S,)), lambda x: np.linalg.det(x["S"])),
+        (ast.Call("logdet", (S,)), lambda x: np.log(abs(np.linalg.det(x["S"])))),
+        (ast.Call("expm", (_small(S),)), lambda x: scipy_linalg.expm(x["S"] / 16)),
+        (ast.Call("dexpm", (_small(S), ast.Diagonal(u))), lambda x: _frechet(x["S"] / 16, np.diag(x["u"]))),
+        (ast.Call("solve", (S, u)), lambda x: np.linalg.solve(x["S"], x["u"])),
+    ],
+    ast.Slice: [
+        (ast.Slice(S, (ZERO, m - 1)), lambda x: x["S"][0, -1]),
+        (ast.Slice(A, ((ZERO, m - 1), ZERO)), lambda x: x["A"][:, 0]),
+        (ast.Slice(ast.Negative(S), ((ZERO, ZERO), (m - 1, m - 1))), lambda x: -x["S"][:1, -1:]),
+    ],
+    ast.LogSumExp: [
+        (ast.LogSumExp(k, ONE, T, ast.Inner(access("h", k), access("h", k))),
+         lambda x: np.log(sum(np.exp(x[f"h{t}"] @ x[f"h{t}"]) for t in range(1, 5)))),
     ],
     ast.Diagonal: [(ast.Diagonal(v), lambda x: np.diag(x["v"]))],
     ast.Sum: [
         (ast.Sum(k, ONE, T, access("h", k)), lambda x: x["h1"] + x["h2"] + x["h3"] + x["h4"]),
         (ast.Sum(t, t, T, access("h", t)), lambda x: x["h2"] + x["h3"] + x["h4"]),
         (ast.Sum(k, T, ONE, access("h", k + 99)), lambda x: 0 * x["h1"]),
+    ],
+    ast.Maximum: [
+        (ast.Maximum((Range(k, ZERO, n - 1),), access("v", at=(k,))), lambda x: np.max(x["v"])),
+        (ast.Maximum((Range(k, ONE, T),), access("h", k)), lambda x: np.max([x[f"h{t}"] for t in range(1, 5)], 0)),
+        (ast.Maximum((Range(k, ZERO, n - 1),), access("v", at=(k,)), (Within(k, n, n),)), lambda x: 0.0),
+    ],
+    ast.Share: [
+        (ast.Share(ast.Maximum((Range(k, ZERO, n - 1),), access("v", at=(k,))), (ZERO,)),
+         lambda x: float(np.argmax(x["v"]) == 0)),
+        (ast.Share(ast.Maximum((Range(k, ZERO, n - 1),), a, ties="split"), (n - 1,)), lambda x: 1 / x["v"].size),
     ],
     ast.OrderedProduct: [
         (ast.OrderedProduct(k, T, t, access("J", k)), lambda x: x["J4"] @ x["J3"] @ x["J2"]),
@@ -366,3 +404,39 @@ def test_drawn_inputs_are_where_a_logarithm_has_a_value():
     program = Program((n,), (Declaration("x", "given", (n,)), Declaration("loss", "defined", ())), (), (equation,))
     _, values = draw(program, 0, {"n": 6})
     assert np.all(values["x"] > 0)
+
+
+RELATED = """
+sizes G, C, K, H, R, s default 1, p from 0 default 0
+sizes O = number of i with s*i + R - 1 <= H + 2 p - 1
+given x in R^((G C) x H), t in R^((G K) x O)
+learn w in R^((G K) x C x R)
+y[g*K + k, i] = sum over c, a of w[g*K + k, c, a] * x[g*C + c, s*i + a - p]
+loss = squared(y, t)
+convention outside is zero
+"""
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_sizes_that_follow_are_drawn_with_the_others_and_every_entry_is_what_it_says(seed: int):
+    program = parse(RELATED).program
+    sizes, values = draw(program, seed)
+    assert sizes["O"] == (sizes["H"] + 2 * sizes["p"] - sizes["R"]) // sizes["s"] + 1 >= 1
+    x = np.pad(values["x"], ((0, 0), (sizes["p"], sizes["p"] + sizes["s"])))
+    found = run(program, sizes, values)["y", ()]
+    for m, i in itertools.product(range(sizes["G"] * sizes["K"]), range(sizes["O"])):
+        group, start = m // sizes["K"] * sizes["C"], sizes["s"] * i
+        window = x[group : group + sizes["C"], start : start + sizes["R"]]
+        np.testing.assert_allclose(found[m, i], np.sum(values["w"][m] * window), rtol=1e-12)
+
+
+def test_sizes_that_contradict_what_they_follow_from_are_refused():
+    program = parse(RELATED).program
+    sizes = {"G": 1, "C": 1, "K": 1, "H": 4, "R": 2, "s": 1, "p": 0}
+    assert completed(program, sizes)["O"] == 3
+    with pytest.raises(EvaluationError, match=r"O = 4, but O = 3, the number of i with .*H = 4"):
+        completed(program, {**sizes, "O": 4})
+    with pytest.raises(EvaluationError, match=r"O = 0: no i with .*H = 4, R = 9"):
+        completed(program, {**sizes, "R": 9})
+    with pytest.raises(EvaluationError, match="no value for the size s, of which O is made"):
+        completed(program, {name: value for name, value in sizes.items() if name != "s"})

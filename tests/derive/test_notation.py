@@ -106,6 +106,22 @@ WRITTEN: list[tuple[Expression, str | None, str]] = [
     (ast.Apply("tanh", z, 1), r"\tanh'(z^{t})", "tanh′(zᵗ)"),
     (ast.Apply("sigmoid", z, 2), r"\sigma''(z^{t})", "σ′′(zᵗ)"),
     (ast.Call("softmax", (x,)), r"\operatorname{softmax}(x)", "softmax(x)"),
+    (ast.Call("inv", (A,)), "A^{-1}", "A⁻¹"),
+    (Transpose(ast.Call("inv", (A,))), r"A^{-\top}", "A⁻ᵀ"),
+    (ast.Call("inv", (ast.Add((A, B)),)), "(A + B)^{-1}", "(A + B)⁻¹"),
+    (ast.Call("solve", (A, x)), "A^{-1}x", "A⁻¹ x"),
+    (ast.Call("det", (A,)), r"\operatorname{det}(A)", "det(A)"),
+    (ast.Call("logdet", (A,)), r"\log\lvert\operatorname{det}(A)\rvert", "log|det(A)|"),
+    (ast.Call("norm", (x,)), r"\lVert x\rVert", "‖x‖"),
+    (ast.Call("unit", (x,)), r"\frac{x}{\lVert x\rVert}", "x/‖x‖"),
+    (ast.Call("expm", (product(A, B),)), "e^{AB}", "eᴬᴮ"),
+    (ast.Call("dexpm", (A, B)), None, "Dexp(A)[B]"),
+    (ast.Call("permutation", (x,)), "P_{x}", "Pₓ"),
+    (product(A, A, A, x), "A^{3}x", "A³ x"),
+    (product(product(Transpose(x), v), x), r"(x^{\top}v)x", "(xᵀ v) x"),
+    (ast.Slice(x, ((ONE, n - 1),)), r"x_{1\dots n - 1}", "x_{1…n−1}"),
+    (ast.Slice(ast.Call("inv", (A,)), (i, j)), "(A^{-1})_{i, j}", "(A⁻¹)_{i,j}"),
+    (ast.LogSumExp(t, ONE, T, h), None, "log(Σ_{t=1}^{T} exp(hᵗ))"),
     (ast.Diagonal(ast.Apply("f", z, 1)), r"\operatorname{diag}(f'(z^{t}))", "diag(f′(zᵗ))"),
     (ast.Vectorised(U), r"\operatorname{vec}(U)", "vec(U)"),
     # sums and ordered products
@@ -114,6 +130,18 @@ WRITTEN: list[tuple[Expression, str | None, str]] = [
         r"\sum_{t = 1}^{T}\delta^{t}(h^{t - 1})^{\top}",
         "Σ_{t=1}^{T} δᵗ (hᵗ⁻¹)ᵀ",
     ),
+    (
+        ast.Maximum((Range(k, ZERO, n - 1),), access("x", at=(k, i)), (Within(k, i, m_),)),
+        r"\max_{0 \le k < n, i \le k \le m}x_{ki}",
+        "max_{0≤k<n,i≤k≤m} xₖᵢ",
+    ),
+    (ast.Add((ast.Maximum((Range(t, ONE, T),), h), z)), r"\max_{1 \le t \le T}h^{t} + z^{t}", "max_{1≤t≤T} hᵗ + zᵗ"),
+    (product(ast.Maximum((Range(t, ONE, T),), h), Transpose(x)), None, "(max_{1≤t≤T} hᵗ) xᵀ"),
+    (
+        ast.Share(ast.Maximum((Range(k, ZERO, n - 1),), access("x", at=(k,))), (i,)),
+        None,
+        "share of i in max_{0≤k<n} xₖ",
+    ),
     (ast.Sum(t, ONE, T, ast.Add((h, z))), r"\sum_{t = 1}^{T}(h^{t} + z^{t})", "Σ_{t=1}^{T} (hᵗ + zᵗ)"),
     (product(ast.Sum(t, ONE, T, h), Transpose(x)), None, "(Σ_{t=1}^{T} hᵗ) xᵀ"),
     (product(chain, x), None, "(∏↶_{j=k+1}^{t} Uᵀ Dʲ) x"),
@@ -121,7 +149,7 @@ WRITTEN: list[tuple[Expression, str | None, str]] = [
     # conditions
     (ast.Guard((Within(t, T, T),), v), r"[t = T]\, v", "[t = T] v"),
     (ast.Guard((Within(t + 1, ONE, T),), product(U, x)), r"[1 \le t + 1 \le T]\, Ux", "[1 ≤ t + 1 ≤ T] U x"),
-    (ast.Guard((ast.Divides(s, m_ + p - d * a_),), x), None, "[s ∣ m + p − da] x"),
+    (ast.Guard((ast.Divides(s, m_ + p - d * a_),), x), None, "[s ∣ m + p − d a] x"),
     (ast.Guard((Within(s * i - p, ZERO, n - 1),), ast.Add((x, y))), None, "[0 ≤ s i − p < n] (x + y)"),
     # whole arrays
     (ast.Filled(0, (n,)), "0", "0"),
@@ -272,7 +300,7 @@ def without_each_pair(written: str) -> list[str]:
         elif letter == ")":
             first = opened.pop()
             beside = written[:first].endswith(("⊙ ", "/")) or written[place + 1 :].startswith((" ⊙", "/"))
-            twice = written[place - 1 : place + 2] == "ᵀ)ᵀ"
+            twice = written[place - 1 : place + 2] in ("ᵀ)ᵀ", "ᵀ)²", "ᵀ)³", "²)ᵀ", "³)ᵀ")
             if not beside and not twice and not written[:first].endswith("tanh"):
                 found.append(f"{written[:first]} {written[first + 1 : place]} {written[place + 1 :]}")
     return found
@@ -287,7 +315,7 @@ def tree(written: str) -> Expression | None:
 
 @given(squares())
 def test_no_pair_of_parentheses_could_be_left_out(expression: Expression):
-    """Around a product beside ⊙ or a stroke, and in (Aᵀ)ᵀ, they are a courtesy."""
+    """Around a product beside ⊙ or a stroke, and in (Aᵀ)ᵀ and (Aᵀ)², they are a courtesy."""
     written = text(expression)
     for shorter in without_each_pair(written):
         assert tree(shorter) != tree(written), f"{written} could be {shorter}"

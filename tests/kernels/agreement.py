@@ -10,6 +10,7 @@ import numpy as np
 import derive
 from derive import evaluate
 from derive.derivation import Derivation
+from derive.evaluate.samples import draw_sizes
 from kernels.inputs import expected
 from kernels.kernel import Kernel
 from kernels.prepare import numbers
@@ -55,6 +56,7 @@ def problem(
     """Random arrays and the evaluator's answers; ``starts`` says whether those with a default are given too."""
     random = np.random.default_rng(seed)
     program = found.program
+    sizes = sizes or (draw_sizes(program, seed) if program.derived else {})
     sizes = sizes or {size.name: int(random.integers(1, 5)) for size in program.sizes}
     table = expected(program)
 

@@ -58,7 +58,7 @@ def test_every_equation_that_is_computed_is_named_above_its_lines(name: str):
     assert equations
     for equation in equations:
         assert f"# {equation}" in body
-    assert all(len(line) <= 200 for line in body.splitlines())
+    assert all(len(line) <= 200 for line in body.splitlines() if not line.lstrip().startswith("#"))
 
 
 def test_the_source_does_not_depend_on_the_order_of_hashes():

@@ -191,3 +191,94 @@ def test_shapes_in_several_sizes_tell_all_of_them():
         kernels.WrongShape, match=r"x has shape \(9,\); the definition says k \+ n - 1, and k = 3 from w"
     ):
         kernel({"w": np.ones((2, 3)), "v": np.ones(2)}, {"x": np.ones(9), "y": np.ones(5)})
+
+
+WINDOW = """
+sizes H, R, s default 1, d default 1, p from 0 default 0, q from 0 default 0
+sizes O = number of i with s*i + d*(R - 1) <= H + p + q - 1
+given x in R^H, t in R^O
+learn w in R^R
+y[i] = sum over a of w[a] * x[s*i + d*a - p]
+loss = squared(y, t)
+convention outside is zero
+"""
+GROUPS = """
+sizes G, C, K
+given x in R^(G C), t in R^(G K)
+learn w in R^((G K) x C)
+y[g*K + k] = sum over c of w[g*K + k, c] * x[g*C + c]
+loss = squared(y, t)
+"""
+
+
+@pytest.fixture(scope="module")
+def window() -> kernels.Kernel:
+    return kernels.compile(derivation(WINDOW), jit=False)
+
+
+def sliding(extent: int, width: int, outputs: int, **sizes: Any) -> tuple[Arrays, Arrays]:
+    random = np.random.default_rng(0)
+    x, t = random.normal(size=extent), random.normal(size=outputs)
+    return {"w": random.normal(size=width)}, {"x": x, "t": t, **sizes}
+
+
+@pytest.mark.parametrize("s, d, p, q", [(1, 1, 0, 0), (2, 1, 0, 0), (3, 2, 1, 0), (1, 3, 4, 4), (2, 2, 0, 3)])
+def test_sizes_that_no_shape_tells_have_a_default_and_the_others_follow(
+    window: kernels.Kernel, s: int, d: int, p: int, q: int
+):
+    padded = np.pad(np.zeros(9), (p, q))
+    starts = range(0, len(padded) - 2 * d, s)
+    told = {name: value for name, value in (("s", s), ("d", d), ("p", p), ("q", q)) if value != int(name in "sd")}
+    parameters, inputs = sliding(9, 3, len(starts), **told)
+    padded = np.pad(inputs["x"], (p, q))
+    y = np.array([parameters["w"] @ padded[start : start + 2 * d + 1 : d] for start in starts])
+    loss, gradients = window(parameters, inputs)
+    np.testing.assert_allclose(loss, np.sum((y - inputs["t"]) ** 2) / 2, rtol=1e-12)
+    expected = sum((y - inputs["t"])[k] * padded[start : start + 2 * d + 1 : d] for k, start in enumerate(starts))
+    np.testing.assert_allclose(gradients["w"], expected, rtol=1e-12)
+
+
+SIZES: dict[str, tuple[tuple[int, int, int], Arrays, type[Exception], str]] = {
+    "an output that does not follow": (
+        (6, 2, 4),
+        {},
+        kernels.WrongShape,
+        r"t, O, says O = 4, but O = 5, the number of i with .*, since H = 6, R = 2, .* \(H from x, R from w\)",
+    ),
+    "an output said otherwise": (
+        (6, 2, 5),
+        {"O": 4},
+        kernels.WrongShape,
+        r"t has shape \(5,\).* O = 4 from the inputs",
+    ),
+    "a window larger than the padded input": (
+        (2, 5, 1),
+        {"p": 1},
+        kernels.EmptyAxis,
+        r"O = 0: no i with .* <= H \+ p \+ q - 1, since H = 2, R = 5, d = 1, p = 1, q = 0, s = 1",
+    ),
+    "no stride": ((6, 2, 5), {"s": 0}, kernels.EmptyAxis, "s is 0, but must be at least 1"),
+    "a negative dilation": ((6, 2, 5), {"d": -1}, kernels.EmptyAxis, "d is -1, but must be at least 1"),
+    "a negative padding": ((6, 2, 5), {"p": -1}, kernels.EmptyAxis, "p is -1, but must be at least 0"),
+    "a padding that is no number": ((6, 2, 5), {"p": 0.5}, kernels.WrongType, "p is a size, a whole number"),
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.parametrize("again", [False, True], ids=["first", "after a call that was right"])
+def test_sizes_that_contradict_each_other_are_refused_with_the_numbers(window: kernels.Kernel, name: str, again: bool):
+    shapes, sizes, kind, message = SIZES[name]
+    if again:
+        window(*sliding(6, 2, 5, O=5))
+        window(*sliding(6, 2, 5))
+    with pytest.raises(kind, match=message):
+        window(*sliding(*shapes, **sizes))
+
+
+def test_channels_that_do_not_divide_are_refused():
+    grouped = kernels.compile(derivation(GROUPS), jit=False)
+    grouped({"w": np.ones((6, 2))}, {"x": np.ones(4), "t": np.ones(6)})
+    with pytest.raises(kernels.WrongShape, match=r"x .*5 is no multiple of C = 2, so G cannot be told .* C = 2 from w"):
+        grouped({"w": np.ones((6, 2))}, {"x": np.ones(5), "t": np.ones(6)})
+    with pytest.raises(kernels.WrongShape, match=r"5 is no multiple of G = 2, so K cannot be told"):
+        grouped({"w": np.ones((5, 2))}, {"x": np.ones(4), "t": np.ones(5)})

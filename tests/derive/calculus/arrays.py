@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import product
 from typing import Any
 
 import numpy as np
 import sympy as sp
 
+from derive.calculus.whole_entries import SoftMaximum, WholeEntry
 from derive.evaluate import Scope, numeric_shape, scope_of, value
 from derive.language import expression as ast
+from derive.language.array_functions import ARRAY_FUNCTIONS
 from derive.language.expression import Access, Expression, index, size
-from derive.language.functions import FUNCTIONS
+from derive.language.functions import FUNCTIONS, symbolic
 from derive.language.system import Declaration, Range
 
 T, M, N, P = (size(name) for name in "Tmnp")
@@ -100,6 +102,11 @@ def plain_value(body: Any, at: Mapping[sp.Symbol, int], arrays: Mapping[Any, Any
         inner = sp.Sum(body.function, *others) if others else body.function
         places = range(round(number(lower)), round(number(upper)) + 1)
         return sum(plain_value(inner, {**at, bound: place}, arrays) for place in places)
+    if isinstance(body, WholeEntry):
+        return _whole_entry(body, number, arrays)
+    if isinstance(body, SoftMaximum):
+        _, inner, bound, lower, upper = body.args
+        return float(np.log(plain_value(sp.Sum(symbolic("exp")(inner), (bound, lower, upper)), at, arrays)))
     name, numbers = str(body.func), [number(part) for part in body.args]
     if name == "KroneckerDelta":
         return float(numbers[0] == numbers[1])
@@ -112,6 +119,23 @@ def plain_value(body: Any, at: Mapping[sp.Symbol, int], arrays: Mapping[Any, Any
         return float(FUNCTIONS[function].evaluate(np, np.float64(numbers[0])))
     step = 1e-30
     return float(np.imag(FUNCTIONS[function].evaluate(np, numbers[0] + 1j * step)) / step)
+
+
+def _whole_entry(body: WholeEntry, number: Callable[[Any], float], arrays: Mapping[Any, Any]) -> float:
+    """An entry of a function of whole arrays; what its direction is left to is an array with a single 1."""
+    given: list[Any] = []
+    for array in body.given:
+        name = str(array.base)
+        times = tuple(round(number(place)) for place in array.indices[: 1 if name in OVER_TIME else 0])
+        given.append(np.asarray(arrays[name, times]))
+    places = [round(number(place)) for place in body.indices]
+    if body.is_directional:
+        direction = np.zeros_like(given[0])
+        direction[tuple(places[-direction.ndim :])] = 1.0
+        given.append(direction)
+        places = places[: -direction.ndim]
+    value = np.asarray(ARRAY_FUNCTIONS[body.function].evaluate(np, *given))
+    return float(value[tuple(places)])
 
 
 def _is_bracket(part: Any) -> bool:

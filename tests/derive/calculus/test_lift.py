@@ -20,7 +20,7 @@ from derive.language.expression import Access, Expression, Integer, Within, inde
 from derive.language.functions import symbolic
 from derive.language.printer import expression_source
 from derive.language.shapes import shape_of
-from tests.derive.calculus.arrays import SCOPE, SIZES, N, T, array, entries, evaluated, values
+from tests.derive.calculus.arrays import SCOPE, SIZES, M, N, T, array, entries, evaluated, values
 
 i, j, k, m, s, t = (dummy(name) for name in "ijkmst")
 tanh, exp, log = (symbolic(name) for name in ("tanh", "exp", "log"))
@@ -104,6 +104,8 @@ SAMPLES = [
     Sample((tanh(total(A(i, j) * u(j), j)), v(i)), (i,), (), "v .* tanh(A u)"),
     Sample((exp(u(i)) / total(exp(u(k)), k),), (i,), (), "softmax(u)"),
     Sample((exp(u(i)) / total(exp(u(k)), k), v(j)), (i, j), (), "softmax(u) v'"),
+    Sample((u(i), total(u(k) ** 2, k) ** sp.Rational(-1, 2)), (i,), (), "unit(u)"),
+    Sample((u(i), u(j), total(u(k) ** 2, k) ** sp.Rational(-3, 2)), (i, j), (), "(1 / norm(u)) unit(u) unit(u)'"),
     Sample((exp(u(i)), exp(u(j)), total(exp(u(k)), k) ** -2), (i, j), (), "softmax(u) softmax(u)'"),
     Sample((log(total(exp(u(k)), k)), v(i)), (i,), (), "logsumexp(u) v"),
 ]
@@ -153,12 +155,19 @@ def test_what_is_neither_a_tree_nor_a_ring_stays_in_indices(
         lift(term_of(Sample(factors, free, bound, "")), dict.fromkeys(free, N), SCOPE)
 
 
-@pytest.mark.parametrize(
-    "bound", [Bound(j, sp.Integer(1), N - 1), Bound(j, sp.Integer(0), N - 2)], ids=["lower", "upper"]
-)
-def test_a_sum_over_part_of_an_axis_stays_in_indices(bound: Bound):
+def test_a_sum_from_the_middle_of_an_axis_stays_in_indices():
     with pytest.raises(NotAMatrix):
-        lift(Term((A(i, j), u(j)), (bound,)), {i: N}, SCOPE)
+        lift(Term((A(i, j), u(j)), (Bound(j, sp.Integer(1), N - 1),)), {i: N}, SCOPE)
+
+
+def test_a_sum_over_the_first_part_of_an_axis_is_a_product_of_parts():
+    found = lift(Term((A(i, j), u(j)), (Bound(j, sp.Integer(0), N - 2),)), {i: N}, SCOPE)
+    np.testing.assert_allclose(evaluated(found), evaluated(array("A"))[:, :-1] @ evaluated(array("u"))[:-1])
+
+
+def test_an_index_with_an_offset_is_a_part_of_the_axis():
+    found = lift(Term((u(1 + j), at("w", j)), (Bound(j, sp.Integer(0), M - 1),)), {}, SCOPE)
+    np.testing.assert_allclose(evaluated(found), evaluated(array("u"))[1 : 1 + SIZES["m"]] @ evaluated(array("w")))
 
 
 def test_a_condition_on_a_subscript_stays_in_indices():

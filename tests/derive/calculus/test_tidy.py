@@ -106,6 +106,8 @@ def test_tidying_twice_is_tidying_once(expression: Expression):
         (ast.Negative(ast.Negative(u)), "u"),
         (ast.Quotient(ast.Negative(u), a), "-u / a"),
         (ast.Inner(u, ast.Filled(1, (N,))), "sum(u)"),
+        (ast.Call("dexpm", (A, ast.Identity(N))), "expm(A)"),
+        (ast.Diagonal(ast.Filled(1, (N,))), "I_n"),
         (ast.Sum(index("k"), sp.Integer(2), sp.Integer(2), Access("u", (), (index("k"),))), "u[2]"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -117,4 +119,4 @@ def test_what_a_reader_would_strike_out_is_gone(untidy: Expression, text: str):
 def test_every_rule_changes_something_in_the_samples():
     """A rule without effect would be dead: each kind of node occurs above the leaves of the random expressions."""
     drawn = {ast.Add, ast.Product, ast.Hadamard, ast.Negative, ast.Transpose, ast.Quotient, ast.Power}
-    assert set(module._RULES) == drawn | {ast.Guard, ast.Inner, ast.Sum}
+    assert set(module._RULES) == drawn | {ast.Guard, ast.Inner, ast.Sum, ast.Call, ast.Diagonal}

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from derive.calculus.explain import steps_of
-from derive.calculus.substitution import inlined, is_constant, is_named
+from derive.calculus.shared_adjoints import is_constant, is_named
+from derive.calculus.substitution import inlined
 from derive.calculus.walk import Walk, walk
 from derive.catalogue import load, names
 from derive.language import expression as ast

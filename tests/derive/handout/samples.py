@@ -15,6 +15,8 @@ from derive.handout.blocks import (
     Exercise,
     Exercises,
     Figure,
+    Frames,
+    Grid,
     Heading,
     Items,
     Listing,
@@ -57,6 +59,7 @@ from derive.handout.formula import (
     sub,
     sup,
 )
+from derive.handout.grids import CELL_ROLES, Cell, Frame, panel
 from derive.handout.symbols import ACCENTS, BIG, GREEK, OPERATORS, ROLES, SPACES
 
 HOSTILE = (
@@ -166,6 +169,37 @@ BLOCKS: dict[str, Block] = {
     ),
     "listing plain": Listing("no such language\n\\end{lstlisting}", "klingon"),
     "figure": Figure(SVG, TEXT, 'A box & a "disc"', "drawing"),
+    "grid": Grid(
+        (
+            panel([[Cell(HOSTILE[:9], (role,)), "−1.5"] for role in CELL_ROLES], ("padded ", WAVE), numbered=True),
+            panel([[sub("w", 1), Cell("", ("window", "winner"))]], lead="→"),
+        ),
+        TEXT,
+        tuple((role, (f"a {role} ", X, HOSTILE)) for role in CELL_ROLES),
+        "cells",
+    ),
+    "grid wider than the page": Grid((panel([["12.5"] * 40] * 3),), ("Wide",)),
+    "grid alone": Grid((panel([["1"]]),), ("One",)),
+    "frames": Frames(
+        (
+            panel([["1", "2"], ["3", Cell("0", ("padding",))]], ("grid",), numbered=True),
+            panel([["", ""]], ("table",), "→"),
+        ),
+        tuple(
+            Frame(
+                (f"column {j + 1} {HOSTILE} ", WAVE),
+                (((0, 0, j), "window"), ((1, 0, j), "result")),
+                (((1, 0, j), "<9>"),),
+                (1, 0, j),
+            )
+            for j in (0, 1)
+        ),
+        TEXT,
+        (("window", ("window",)),),
+        "columns",
+        "moving",
+    ),
+    "frames, very many": Frames((panel([["1"]]),), (Frame(("again",)),) * 70, ("Many",)),
     "note": Note("Common mistake", TEXT),
     "items": Items((TEXT, ("- two",), (Fence("[", X, "]"),))),
     "items ordered": Items((("one",), ("two",)), True),

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from derive.language import lines, whole
+from derive.language.array_functions import ARRAY_FUNCTIONS
 from derive.language.calls import MAKERS, OPEN
 from derive.language.conventions import CONVENTIONS
 from derive.language.draft import MAX_ARRAYS, SECTIONS
-from derive.language.functions import ARRAY_FUNCTIONS, FUNCTIONS, LOSSES
+from derive.language.functions import FUNCTIONS, LOSSES
 from derive.language.parser import parse
 from derive.language.printer import source
 

@@ -58,11 +58,26 @@ SHAPES = {
     "vec(W)": "R^(d*n)",
     "block((U, W), (U, W))": "R^(2*n x (d + n))",
     "block((v), (b))": "R^(d + n)",
+    "v[1..3]": "R^3",
+    "W[i, 0..d - 1]": "R^d",
+    "logsumexp over i = 0..3 of v[i]": "R",
+    "max over i = 0..3 of v[i]": "R",
+    "max over t = 1..2 of x^t": "R^d",
+    "share of i in max over j = 0..3 of v[j]": "R",
+    "U^-1": "R^(n x n)",
+    "solve(U, W)": "R^(n x d)",
+    "expm(U)": "R^(n x n)",
+    "logdet(U)": "R",
+    "norm(W)": "R",
+    "concat(v, b)": "R^(d + n)",
+    "outer(v, b)": "R^(n x d)",
     "∂loss/∂W": "R^(n x d)",
     "∂x^t/∂W": "R^(d x d*n)",
 }
 
 WRONG = ("W v", "v v", "v + b", "v .* b", "W / v", "2^v", "<v, b>", "softmax(W)", "trace(W)", "diag(W)", "U W'",
+         "inv(W)", "solve(U, b)", "det(v)",
+         "v[0, 1]", "(1 - v)[0, 1]", "outer(W, v)", "dexpm(U, W)", "W^-1",
          "product over t = 1 up to T of W", "block((U, b), (U, v))")  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from derive.language.expression import Access, Expression, Guard, Transpose, Wit
 from derive.language.functions import FUNCTIONS
 from derive.language.parser import parse
 from derive.language.system import Declaration, Equation, Program, Range, System
-from kernels.verification import WITNESSES, derived_gradients, trial_sizes, verify
+from kernels.verification import WITNESSES, complex_step, copies, derived_gradients, differences, trial_sizes, verify
 from kernels.verification.torch_witness import array_module
 
 t, T, d, n = index("t"), size("T"), size("d"), size("n")
@@ -229,3 +229,67 @@ def test_a_report_is_a_table_and_says_what_is_missing(monkeypatch: pytest.Monkey
 
 def test_nothing_compared_is_not_a_pass():
     assert not verify(by_hand(), witnesses=[]).passed
+
+
+COPIED = {
+    "recurrence": (SYSTEM.program, SYSTEM.loss),
+    "window": (
+        parse(
+            "sizes H, R, s, p from 0\nsizes O = number of i with s*i + R - 1 <= H + p - 1\ngiven x in R^H, t in R^O\n"
+            "learn w in R^R\ny[i] = max over a of w[a] * x[s*i + a - p] for i = 0..O-1\nloss = squared(y, t)\n"
+            "convention outside is zero\nconvention ties is split"
+        ).program,
+        "loss",
+    ),
+    "whole matrices": (
+        parse(
+            "sizes n\ngiven b in R^n\nlearn A in R^(n x n), v in R^n\n"
+            "s = softmax(A v) + expm(A) b\nloss = logdet(A) + <solve(A, b), s> + norm(v) + trace(A' A) + logsumexp(s)"
+        ).program,
+        "loss",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", COPIED)
+@pytest.mark.parametrize("witness", [complex_step, differences], ids=["complex step", "differences"])
+def test_many_copies_together_give_what_one_at_a_time_gives(name: str, witness: Any, monkeypatch: pytest.MonkeyPatch):
+    program, loss = COPIED[name]
+    functions = bindings(program)
+    sizes, values = draw(program, 3, functions=functions)
+    keys = [key for key in values if key in {item.name for item in program.declarations}]
+    together = witness.gradients(program, loss, sizes, values, keys, functions)
+    monkeypatch.setattr(copies, "moved", _one_moved)
+    monkeypatch.setattr(copies, "MOST", 1)
+    monkeypatch.setattr(copies, "portions", lambda arrays: _portions(arrays, 1))
+    monkeypatch.setattr(copies, "NUMBERS", np)
+    alone = witness.gradients(program, loss, sizes, values, keys, functions)
+    exact = 1e-12 if witness is complex_step else 1e-8
+    for key in keys:
+        np.testing.assert_allclose(together[key], alone[key], rtol=exact, atol=exact)
+
+
+_portions = copies.portions
+
+
+def _one_moved(arrays: Any, places: Any, steps: Any) -> dict[str, Any]:
+    """Plain arrays with one entry moved, for NumPy itself."""
+    ((key, place),), (step,) = places, steps
+    array = arrays[key].astype(np.result_type(step))
+    array[place] += step
+    return {**arrays, key: array}
+
+
+def test_copies_that_decide_differently_are_run_one_at_a_time():
+    """The length of x is more than √3 in one copy only."""
+    arrays = {"x": np.array([1.0, 0.0])}
+
+    def slopes(places: Any) -> Any:
+        moved = copies.moved(arrays, places, [1.0] * len(places))["x"]
+        if copies.NUMBERS.sum(moved * moved) > 3:
+            return copies.each(copies.NUMBERS.sum(moved), len(places))
+        return np.zeros(len(places))
+
+    np.testing.assert_array_equal(copies.by_entry(arrays, slopes)["x"], [2.0, 0.0])
+    with pytest.raises(copies.DifferingCopies):
+        slopes([("x", (0,)), ("x", (1,))])
