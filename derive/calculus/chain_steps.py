@@ -21,7 +21,6 @@ from derive.trace import Differential, Line, ProofStep, Sentence, StateDerivativ
 
 def chain_steps(flow: Flow, walk: Walk) -> list[Step]:
     """The steps about one recurrence."""
-    time = flow.time
     first, last = sp.expand(flow.model.range.lower - 1), flow.model.range.upper
     k = flow.earlier
     name = flow.state.name
@@ -210,8 +209,8 @@ def vec_form(flow: Flow, parameter: str, walk: Walk) -> Expression | None:
 
 def _source_in_full(flow: Flow) -> Expression:
     """The source without the name that a long one has."""
-    values = {e.target: e.value for e in flow.definitions if flow.model.is_single and e.target == flow.source}
-    return values.get(flow.source, flow.source)
+    whole = (e.value for e in flow.definitions if flow.model.is_single and e.target == flow.source)
+    return next(whole, flow.source)
 
 
 def _vec_steps(flow: Flow, walk: Walk, last: Integer) -> list[Step]:

@@ -10,7 +10,8 @@ import sympy as sp
 from derive.calculus.chain import Chain, free_letter, product_of_steps, transpose_product
 from derive.calculus.closed_form import Recurrence
 from derive.calculus.order import recurrent
-from derive.calculus.recurrence import Linearised, differential_name, is_long, linearised, one_step, state_parts
+from derive.calculus.recurrence import Linearised, differential_name, linearised, one_step, state_parts
+from derive.calculus.step_names import is_long
 from derive.calculus.stages import matched
 from derive.calculus.walk import Walk
 from derive.language import expression as ast

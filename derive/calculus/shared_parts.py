@@ -1,8 +1,11 @@
-"""What all terms of a sum share entry by entry, taken out: h ⊙ δ − c ⊙ δ is (h − c) ⊙ δ, diag(a) − diag(b) is diag(a − b)."""
+"""What all terms of a sum share entry by entry, taken out: h ⊙ δ − c ⊙ δ is (h − c) ⊙ δ.
+
+Likewise diag(a) − diag(b) is diag(a − b).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from derive.calculus.common_factors import with_common_part
@@ -13,17 +16,20 @@ from derive.language.shapes import shape_of
 from derive.language.system import Scope
 
 
+Rule = Callable[[ast.Add, Scope], Expression]
+
+
 def gathered(expression: Expression, scope: Scope) -> Expression:
     """The same value, in every sum the factors that all its terms share taken out: those that commute, and inverses."""
     return _everywhere(expression, scope, (_one_diagonal, _entrywise, _inverse_at_one_end))
 
 
 def gathered_matrices(expression: Expression, scope: Scope) -> Expression:
-    """The same for sums of matrix products too, shared at one end: U diag(h) J + U diag(r) is U (diag(h) J + diag(r))."""
+    """The same for sums of matrix products too, shared at one end: U diag(h) J + U diag(r) is U (diag(h) J + …)."""
     return _everywhere(expression, scope, (_one_diagonal, _entrywise, _at_one_end))
 
 
-def _everywhere(expression: Expression, scope: Scope, rules: Sequence) -> Expression:
+def _everywhere(expression: Expression, scope: Scope, rules: Sequence[Rule]) -> Expression:
     inner = ast.map_children(lambda child: _everywhere(child, scope, rules), expression)
     result = inner
     for rule in rules:

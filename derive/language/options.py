@@ -116,8 +116,9 @@ def _without_when(statement: Statement, state: Chosen) -> Statement:
 def _holds(statement: Statement, state: Chosen) -> bool:
     match = _WHEN.search(statement.rest.text)
     assert match is not None
-    conditions = _AND.split(f"{match['name']} is {match['value']}")
-    return all([_is_chosen(*condition.split(" is ", 1), statement, state) for condition in conditions])
+    conditions = (part.partition(" is ") for part in _AND.split(f"{match['name']} is {match['value']}"))
+    found = [_is_chosen(name, value, statement, state) for name, _, value in conditions]  # a wrong one is told
+    return all(found)
 
 
 def _is_chosen(name: str, value: str, statement: Statement, state: Chosen) -> bool:

@@ -170,8 +170,9 @@ def _equation(entry: Written, target: Target, names: Names) -> Equation:
 
 def _starts(draft: Draft, names: Names) -> tuple[Start, ...]:
     found: dict[str, Start] = {}
-    for begun, context in ((begun, context) for begun in draft.starts for context in start_contexts(begun, names)):
-        start = _start(begun, names, context)
+    written = [(begun, context) for begun in draft.starts for context in start_contexts(begun, names)]
+    for entry, context in written:
+        start = _start(entry, names, context)
         if start.key in found:
             raise RedefinedName(f"{start.key} is given twice.", start.span, "Keep one of the two.")
         found[start.key] = start
@@ -201,11 +202,10 @@ def _start(begun: Begun, names: Names, context: Context) -> Start:
         )
     access = Access(name, position, span=span)
     shape = names.shapes[name] or ()
-    if begun.space is not None:
-        if not same(shape_of_space(begun.space, context), shape):
-            raise ShapeMismatch(
-                f"{written} is {describe(shape)}.", begun.place(begun.space), "The start has the shape of the state."
-            )
+    if begun.space is not None and not same(shape_of_space(begun.space, context), shape):
+        raise ShapeMismatch(
+            f"{written} is {describe(shape)}.", begun.place(begun.space), "The start has the shape of the state."
+        )
     if begun.value is None:
         return Start(access, None, span)
     is_said = begun.space is not None

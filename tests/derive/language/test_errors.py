@@ -96,7 +96,11 @@ MISTAKES = {
         "f(z^t)", "tahn(z^t)", UnknownFunction, (9, 11, 15), ("called tahn", "Did you mean tanh?")
     ),
     "a binding's typo": Mistake(
-        "f is tanh", "f is thanh", UnknownFunction, (13, 9, 19), ("called thanh", "Did you mean tanh?")
+        'option  f = tanh of tanh, sigmoid, relu, identity "the nonlinearity"',
+        "where   f is thanh",
+        UnknownFunction,
+        (13, 9, 19),
+        ("called thanh", "Did you mean tanh?"),
     ),
     "an unknown function": Mistake("f(z^t)", "wobble(z^t)", UnknownFunction, (9, 11, 17), ("where wobble is opaque",)),
     "a convention's value": Mistake(

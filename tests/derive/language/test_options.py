@@ -108,3 +108,25 @@ def test_many_options_that_depend_on_each_other_are_refused():
     lines = [f"option o{k} = 1 of 1, 2" + (f" when o{k - 1} is 1" if k else "") for k in range(200)]
     with pytest.raises(TooLarge, match="more than 50 options"):
         parse("\n".join([*lines, "loss = 1"]))
+
+
+def test_a_line_may_ask_for_several_options_at_once():
+    text = """
+option f = tanh of tanh, relu
+option gate = open of open, half shut
+learn u in R
+y = f(u) when gate is open
+y = f(u) / 2 when gate is half shut and f is tanh
+y = f(u) / 3 when gate is half shut and f is relu
+loss = squared(y, 1)
+"""
+    values = {
+        (f, g): source(parse(text, choices={"f": f, "gate": g}))
+        for f in ("tanh", "relu")
+        for g in ("open", "half shut")
+    }
+    assert "/ 2" in values["tanh", "half shut"]
+    assert "/ 3" in values["relu", "half shut"]
+    assert "y = f(u)\n" in values["tanh", "open"]
+    with pytest.raises(UnknownName, match="no option called g"):
+        parse(text.replace("and f is relu", "and g is relu"))
