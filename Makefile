@@ -57,7 +57,7 @@ imports: install
 
 pytest: install
 	@echo "== pytest"
-	@$(ONE_THREAD) $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
+	@$(ONE_THREAD) $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadgroup
 
 benchmark: install
 	@$(BIN)/python -m tests.benchmarks

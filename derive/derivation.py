@@ -18,8 +18,8 @@ from derive.calculus.explain import steps_of
 from derive.calculus.flow import Flow, flows
 from derive.calculus.implied import readable
 from derive.calculus.linear_map import LinearMap, NotLinear, linear_map
-from derive.calculus.step_names import is_long
 from derive.calculus.size_steps import size_steps
+from derive.calculus.step_names import is_long
 from derive.calculus.substitution import inlined
 from derive.calculus.symbols import symbols_in
 from derive.calculus.walk import Walk, walk

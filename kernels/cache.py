@@ -17,7 +17,7 @@ VARIABLE = "UNROLLED_CACHE"
 TOOLS = ("numba", "numpy", "llvmlite")
 SUPPORT = (
     *("contraction.py", "contraction_block.py", "places.py", "room_block.py", "ways.py"),
-    *("product.py", "register_block.py", "rows.py", "scalars.py", "vocabulary.py"),
+    *("entry.py", "product.py", "register_block.py", "rows.py", "scalars.py", "vocabulary.py"),
 )
 """The modules whose code is compiled into every kernel."""
 WRITTEN_AT = 1_000_000_000

@@ -59,7 +59,10 @@ Line = (
 
 INDENT = "    "
 INDEX_LETTERS = "ijklmpqrs"
-RESERVED = frozenset({*MODULES, "abs", "batch", "best", "count", "max", "min", "place", "range", "real", "total"})
+RESERVED = frozenset(
+    {*MODULES, "abs", "batch", "best", "count", "entry", "kernel", "max", "min", "numbers", "place", "range", "real"}
+    | {"room", "total"}
+)
 """Names that the source uses in a sense of its own."""
 
 
@@ -253,21 +256,25 @@ class Function:
     result: str
 
 
-def source(function: Function, header: str, dtype: str) -> str:
-    """A module: what it computes, what it imports, and the function."""
-    used = sorted(mentioned(MODULES, (*function.body, function.result)))
-    lines = [f'"""{header}\n"""', "", f"from numpy import {dtype} as real", ""]
+def source(functions: Sequence[Function], header: str, dtype: str) -> str:
+    """A module: what it computes, what it imports, and the functions."""
+    used = sorted(mentioned(MODULES, [line for function in functions for line in (*function.body, function.result)]))
+    lines = [f'"""{header}\n"""', "", f"from numpy import {dtype} as real"]
     modules = {module: [name for name in used if MODULES[name] == module] for module in sorted(set(MODULES.values()))}
+    whole = modules.pop("numpy")
+    lines += [f"from numpy import {', '.join(whole)}", ""] if whole else [""]
     lines += [f"from {module} import {', '.join(names)}" for module, names in modules.items() if names]
-    lines += ["", "", f"def {function.name}(", *wrapped(function.arguments), "):", f'{INDENT}"""{function.sentence}"""']
-    return "\n".join([*lines, *function.body, f"{INDENT}return {function.result}", ""])
+    for function in functions:
+        lines += ["", "", f"def {function.name}(", *wrapped(function.arguments), "):"]
+        lines += [f'{INDENT}"""{function.sentence}"""', *function.body, f"{INDENT}return {function.result}"]
+    return "\n".join([*lines, ""])
 
 
-def wrapped(arguments: Iterable[str]) -> list[str]:
+def wrapped(arguments: Iterable[str], indent: str = INDENT) -> list[str]:
     """The arguments in lines of a readable width."""
-    lines = [INDENT]
+    lines = [indent]
     for argument in arguments:
         if len(lines[-1]) + len(argument) > 110:
-            lines.append(INDENT)
+            lines.append(indent)
         lines[-1] += f"{argument}, "
     return [line.rstrip() for line in lines]

@@ -19,7 +19,7 @@ from derive.notation import Names, start_formula, text
 from kernels import threads
 from kernels.errors import UnknownArray, WrongType
 from kernels.inputs import Array, Expected, checked, expected, spelled
-from kernels.prepare import Prepared, Result, prepared
+from kernels.prepare import Lookup, Prepared, Result, lookup, prepared
 from kernels.schedule import Work, bound
 from kernels.variant import Variant, Wording, variant
 
@@ -36,21 +36,30 @@ SENTENCES = {
 
 Answer = tuple[float, dict[str, Array]]
 
+NOT_THESE = (KeyError, ValueError, AttributeError, TypeError)
+"""What happens where a call is not like the one it is taken for."""
+
 
 @dataclass(frozen=True)
 class Question:
-    """A variant, the keys of its arguments, and what has been prepared for the shapes met so far."""
+    """A variant, what looks up its arguments, and what has been prepared for the shapes met so far.
+
+    Behind the arguments that they find come the ``starts``, which are optional. ``count`` parameters are learnt; where
+    the variant ``reads_all`` arrays that callers must give, it checks their shapes itself, and ``latest`` is the one
+    that was prepared for the latest call.
+    """
 
     kind: str
     variant: Variant
-    learnt: tuple[str, ...]
-    given: tuple[str, ...]
+    learnt: Lookup
+    given: Lookup
+    count: int
+    reads_all: bool
     starts: tuple[str, ...]
-    sizes: tuple[str, ...]
     results: tuple[Result, ...]
     real: np.dtype[Any]
-    dtypes: list[np.dtype[Any]]
     shapes: dict[object, Prepared] = field(default_factory=dict)
+    latest: list[Prepared] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -128,67 +137,85 @@ class Kernel:
     def answer(
         self, question: Question, parameters: Mapping[str, Any], inputs: Mapping[str, Any], *, whole: bool = False
     ) -> Answer:
-        """Arrays of shapes met before go straight to the compiled function; all others are checked first.
+        """Arrays as in the latest call go straight to the function; what it refuses is looked up, then checked.
 
         A ``whole`` batch is not split among threads.
         """
-        found: Prepared | None = None
-        arrays: list[Any] = []
         try:
-            arrays += [parameters[key] for key in question.learnt]
-            arrays += [inputs[key] for key in question.given]
-            known = [array.dtype for array in arrays] == question.dtypes
-            shapes: list[Any] = [array.shape for array in arrays]
-            for key in question.starts:
-                start = inputs.get(key)
-                arrays.append(start)
-                shapes.append(None if start is None else start.shape)
-                known = known and (start is None or start.dtype == question.real)
-            shapes += said(question, inputs)
-            shapes += [len(parameters), len(inputs)]
-            found = question.shapes.get(tuple(shapes)) if known else None
-        except (KeyError, AttributeError, TypeError):  # what is wrong, if anything, is said below
+            arrays = [*question.learnt(parameters), *question.given(inputs)]
+            if whole or self.threads == 1:
+                (latest,) = question.latest
+                as_many = len(parameters) == question.count and len(inputs) == latest.count
+                if as_many and (latest.sizes is None or latest.sizes(inputs) == latest.told):
+                    return self.run(question, latest, arrays, parameters, inputs, whole)
+        except NOT_THESE:
             pass
+        try:
+            arrays = [*question.learnt(parameters), *question.given(inputs)]
+            found = question.shapes[key_of(parameters, inputs)]
+            answer = self.run(question, found, arrays, parameters, inputs, whole)
+        except NOT_THESE:  # what is wrong, if anything, is said below
+            pass
+        else:
+            question.latest[:] = [found] * question.reads_all
+            return answer
+        given = checked(self.program, self.table, parameters, inputs, np.dtype(self.dtype))
+        known = [{spelled(key, self.table): its for key, its in values.items()} for values in (parameters, inputs)]
+        known = [{key: given.arrays.get(key, its) for key, its in values.items()} for values in known]
+        key = key_of(*known)
+        found = question.shapes.get(key)
         if found is None:
-            given = checked(self.program, self.table, parameters, inputs, np.dtype(self.dtype))
-            arrays = [given.arrays.get(argument.name) for argument in question.variant.inputs]
-            told = said(question, inputs)
-            key = (*(None if a is None else a.shape for a in arrays), *told, len(parameters), len(inputs))
-            found = question.shapes.get(key)
-            if found is None:
-                found = question.shapes[key] = prepared(question.variant, given, question.results, self.dtype)
-        if self.threads > 1 and not whole and found.work >= threads.ENOUGH and found.batch > 1:
-            one_piece = partial(self.answer, question, parameters, whole=True)
-            parts = threads.split(one_piece, inputs, found.batched, found.batch, min(self.threads, found.batch))
-            return threads.joined(parts, found.separate, question.kind == "gradients")
-        return self.run(question, found, arrays)
+            found = prepared(question.variant, given, question.results, self.dtype, known[1])
+            question.shapes[key] = found
+        arrays = [*question.learnt(known[0]), *question.given(known[1])]
+        return self.run(question, found, arrays, *known, whole)
 
-    def run(self, question: Question, ready: Prepared, arrays: list[Any]) -> Answer:
-        """One call of the compiled function, in a workspace that no other call has at this time."""
+    def run(
+        self,
+        question: Question,
+        ready: Prepared,
+        arrays: list[Any],
+        parameters: Mapping[str, Any],
+        inputs: Mapping[str, Any],
+        whole: bool,
+    ) -> Answer:
+        """One call of the function, in a room that no other call has at this time; or one call for each thread."""
+        if self.threads > 1 and not whole and ready.work >= threads.ENOUGH and ready.batch > 1:
+            one_piece = partial(self.answer, question, parameters, whole=True)
+            parts = threads.split(one_piece, inputs, ready.batched, ready.batch, min(self.threads, ready.batch))
+            return threads.joined(parts, ready.separate, question.kind == "gradients")
+        for key in question.starts:
+            arrays.append(inputs.get(key))  # noqa: PERF401, there are few
         for position, change in ready.changes:
             arrays[position] = change(arrays[position])
-        outputs = [np.empty(shape, question.real) for shape in ready.outputs]
+        outputs: dict[str, Array] = {}
+        for name, shape in ready.outputs:
+            outputs[name] = np.empty(shape, question.real)
         try:
             room = ready.free.pop()
         except IndexError:
             room = ready.allocate()
-        function, integers = question.variant.function, ready.integers
+        function = question.variant.function
         try:
-            loss = function(*integers, *arrays, *room, *outputs)
-        except TypeError:  # compiled functions take arrays that are contiguous, aligned and writeable
-            arrays = [np.require(array, self.dtype, ["C", "A", "W"]) for array in arrays]
-            loss = function(*integers, *arrays, *room, *outputs)
-        ready.free.append(room)
-        results = {
-            key: outputs[position] if change is None else change(outputs[position])
-            for key, position, change in ready.results
+            loss = function(ready.numbers, room, *arrays, *outputs.values())
+        except TypeError:  # functions take arrays that are contiguous, aligned and writeable
+            if any(array.dtype != question.real for array in arrays):
+                raise
+            arrays = [np.require(array, question.real, ["C", "A", "W"]) for array in arrays]
+            loss = function(ready.numbers, room, *arrays, *outputs.values())
+        finally:
+            ready.free.append(room)
+        if not ready.results:
+            return loss, outputs
+        return loss, {
+            key: outputs[name] if change is None else change(outputs[name]) for key, name, change in ready.results
         }
-        return float(loss), results
 
 
-def said(question: Question, inputs: Mapping[str, Any]) -> list[Any]:
-    """What the caller says about sizes; nothing is looked up where there are no more inputs than arrays."""
-    return [inputs.get(key) for key in question.sizes] if len(inputs) > len(question.given) else []
+def key_of(parameters: Mapping[str, Any], inputs: Mapping[str, Any]) -> object:
+    """What decides how a call is prepared: the names of all that is given, shapes of arrays, values of sizes."""
+    given = (*parameters.values(), *inputs.values())
+    return (*parameters, *inputs), tuple([getattr(value, "shape", value) for value in given])
 
 
 def asked(
@@ -215,11 +242,10 @@ def asked(
     learnt, given, starts = (
         tuple(name for name, its in role.items() if its == wanted) for wanted in ("learn", "given", "start")
     )
-    names = tuple(size.name for size in program.sizes)
     results = tuple(Result(key, found[key], program.declaration(found[key].name).superscripts) for key in keys)
-    real = np.dtype(dtype)
-    dtypes = [real] * (len(learnt) + len(given))
-    return Question(kind, made, learnt, given, starts, names, results, real, dtypes)
+    needed = sum(item.role in ("learn", "given") for item in table.values())
+    reads_all = needed == len(learnt) + len(given)
+    return Question(kind, made, lookup(learnt), lookup(given), len(learnt), reads_all, starts, results, np.dtype(dtype))
 
 
 def adjoints(derivation: Derivation) -> dict[str, str]:

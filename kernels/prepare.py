@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from operator import itemgetter
+from typing import Any
 
 import numpy as np
 import sympy as sp
 
 from derive.language.expression import Access, Integer
 from derive.language.system import Range
-from kernels import places, ways
+from kernels import entry, places, ways
 from kernels.errors import MissingArray
 from kernels.inputs import Array, Checked
 from kernels.product import aligned, panel_shape
 from kernels.schedule import plan
 from kernels.schedule.cost import work
 from kernels.schedule.integers import integer, symbols
-from kernels.variant import Argument, Variant, extents, kind
+from kernels.variant import Argument, Variant, extents
 
 Change = Callable[[Array], Array]
+Lookup = Callable[[Mapping[str, Any]], tuple[Any, ...]]
 
 
 @dataclass(frozen=True)
@@ -36,67 +39,79 @@ class Result:
 class Prepared:
     """A call with arrays of known shapes: what to pass, and how to change what comes in (by position) and goes out.
 
-    ``results`` are keys, positions among the outputs, changes; those in ``separate`` have a row for each sequence, as
-    inputs in ``batched`` have. ``work`` counts multiply-adds, a line in a loop as several. ``free`` holds the
-    workspaces that no call is using.
+    ``outputs`` are shapes by name; ``results`` says by key what the caller gets: which output, how changed. It is
+    empty where the outputs are the results. Among ``count`` inputs are sizes of the values ``told``, which ``sizes``
+    looks up. Results in ``separate`` have a row for each sequence, as inputs in ``batched`` have. ``work`` counts
+    multiply-adds, a line in a loop as several. ``free`` holds the workspaces that no call is using; all calls share
+    ``numbers``.
     """
 
-    integers: tuple[int, ...]
+    numbers: Array
     changes: tuple[tuple[int, Change], ...]
-    outputs: tuple[tuple[int, ...], ...]
-    allocate: Callable[[], list[Array]]
-    results: tuple[tuple[str, int, Change | None], ...]
+    outputs: tuple[tuple[str, tuple[int, ...]], ...]
+    allocate: Callable[[], Array]
+    results: tuple[tuple[str, str, Change | None], ...]
+    count: int
+    sizes: Lookup | None
+    told: tuple[int, ...]
     batch: int
     batched: frozenset[str]
     separate: frozenset[str]
     work: int
-    free: list[list[Array]] = field(default_factory=list)
+    free: list[Array] = field(default_factory=list)
 
 
-def prepared(variant: Variant, given: Checked, results: Sequence[Result], dtype: str) -> Prepared:
-    """Everything about a call that its shapes decide."""
+def lookup(keys: Sequence[str]) -> Lookup:
+    """The values of these keys."""
+    if len(keys) > 1:
+        return itemgetter(*keys)
+    return lambda values: tuple([values[key] for key in keys])
+
+
+def prepared(
+    variant: Variant, given: Checked, results: Sequence[Result], dtype: str, inputs: Mapping[str, Any]
+) -> Prepared:
+    """Everything about a call that the shapes of its arrays and the sizes among its inputs decide."""
     values = {**given.sizes, plan.BATCH_SIZE.name: given.batch or 1}
     for size in variant.sizes:
         if size.name not in values:
             raise MissingArray(f'no shape tells the size {size}; give it among the inputs, as in {{"{size}": 5}}')
     flags = (int(key in given.arrays) for key in variant.flags)
-    integers = (*(values[size.name] for size in (*variant.sizes, plan.BATCH_SIZE)), *flags)
+    sizes = (*(values[size.name] for size in (*variant.sizes, plan.BATCH_SIZE)), *flags)
     changes = [
         (position, change)
         for position, argument in enumerate(variant.inputs)
         if (change := to_storage(argument, variant.plan.arrays[argument.name], given, values, dtype))
     ]
-    named = [variant.plan.arrays[argument.name] for argument in variant.room]
-    kinds = [kind(array, dtype) for array in named]
     room = [numbers(argument.extents, values) for argument in variant.room]
     room += [panel_shape(number(inner, values), number(columns, values), dtype) for inner, columns in variant.panels]
     tables = [places.places(contraction(made, values), dtype) for made in variant.contractions]
     room += [(int(table[places.AT["room_size"]]),) for table in tables]
-    kinds += [dtype] * (len(room) - len(kinds))
-    position = {argument.name: place for place, argument in enumerate(variant.outputs)}
+    room += [table.shape for table in tables]
+    passed, length = entry.laid_out(sizes, variant.parts, room, tables, dtype)
+    names = {result.access.name: result.key for result in reversed(results)}
     answers = [
-        (result.key, position[result.access.name], from_storage(result, variant.plan, given, values))
-        for result in results
+        (result.key, names[result.access.name], from_storage(result, variant.plan, given, values)) for result in results
     ]
-    outputs = tuple(numbers(argument.extents, values) for argument in variant.outputs)
+    as_they_are = all(key == name and change is None for key, name, change in answers)
+    outputs = tuple((names[argument.name], numbers(argument.extents, values)) for argument in variant.outputs)
+    told = {key: value for key, value in inputs.items() if key not in given.arrays}
     once = given.arrays.keys() - given.batched
     separate = {r.key for r in results if variant.plan.arrays[r.access.name].batched and r.key not in once}
     return Prepared(
-        integers,
+        passed,
         tuple(changes),
         outputs,
-        partial(workspace, tuple(zip(room, kinds, strict=True)), tables),
-        tuple(answers),
+        partial(aligned, length, dtype),
+        () if as_they_are else tuple(answers),
+        len(inputs),
+        lookup(tuple(told)) if told else None,
+        tuple(told.values()),
         given.batch or 1,
         given.batched,
         frozenset(separate),
         work(variant.plan, values),
     )
-
-
-def workspace(rooms: Sequence[tuple[tuple[int, ...], str]], tables: Sequence[Array]) -> list[Array]:
-    """Room for one call, and the tables that all calls share."""
-    return [*(aligned(shape, dtype) for shape, dtype in rooms), *tables]
 
 
 def contraction(made: plan.Contraction, values: Mapping[str, int]) -> ways.Contraction:
@@ -139,27 +154,35 @@ def to_storage(
     if argument.name not in given.arrays:
         unused = np.zeros(storage, dtype)
         return lambda _: unused
-    slots, has_batch = len(array.slots), argument.name in given.batched
+    shape, slots, has_batch = given.arrays[argument.name].shape, len(array.slots), argument.name in given.batched
     if array.batched and not has_batch and given.batch not in (None, 1):
-        return partial(repeated, slots, storage)
+        return partial(repeated, shape, slots, storage)
     if has_batch and slots and given.batch != 1:
-        return partial(steps_first, slots)
-    return None if given.arrays[argument.name].shape == storage else partial(reshaped, storage)
+        return partial(steps_first, shape, (*range(1, slots + 1), 0, *range(slots + 1, len(storage))))
+    return None if shape == storage else partial(reshaped, shape, storage)
 
 
-def reshaped(shape: tuple[int, ...], array: Array) -> Array:
+def of_shape(shape: tuple[int, ...], array: Array) -> Array:
+    """The array, which has this shape unless the call was prepared for another."""
+    array = np.asarray(array)
+    if array.shape != shape:
+        raise TypeError(entry.SHAPE)
+    return array
+
+
+def reshaped(shape: tuple[int, ...], storage: tuple[int, ...], array: Array) -> Array:
     """The array with other axes of length 1."""
-    return array.reshape(shape)
+    return of_shape(shape, array).reshape(storage)
 
 
-def steps_first(slots: int, array: Array) -> Array:
+def steps_first(shape: tuple[int, ...], axes: tuple[int, ...], array: Array) -> Array:
     """The batch axis behind the steps, so that the sequences of one step are neighbours."""
-    return np.ascontiguousarray(np.moveaxis(array, 0, slots))
+    return np.ascontiguousarray(of_shape(shape, array).transpose(axes))
 
 
-def repeated(slots: int, shape: tuple[int, ...], array: Array) -> Array:
+def repeated(shape: tuple[int, ...], slots: int, storage: tuple[int, ...], array: Array) -> Array:
     """One value for all sequences of the batch."""
-    return np.ascontiguousarray(np.broadcast_to(np.expand_dims(array, slots), shape))
+    return np.ascontiguousarray(np.broadcast_to(np.expand_dims(of_shape(shape, array), slots), storage))
 
 
 # Out ------------------------------------------------------------------------------------------------------------------
@@ -181,7 +204,7 @@ def from_storage(result: Result, made: plan.Plan, given: Checked, values: Mappin
     if any(place != slice(0, length) for place, length in zip(places, storage, strict=False)):
         changes.append(lambda output: output[tuple(places)])
     if not array.batched:
-        changes += [] if steps or array.shape else [partial(reshaped, ())]
+        changes += [] if steps or array.shape else [lambda output: output.reshape(())]
     elif given.batch is None:
         changes.append(lambda output: output.reshape(output.shape[:steps] + output.shape[steps + 1 :]))
     elif result.key in given.arrays and result.key not in given.batched:  # one start for all sequences

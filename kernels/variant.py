@@ -6,18 +6,22 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
+import numpy as np
 import sympy as sp
 
 from derive.language.expression import Integer
-from kernels import cache, emit
+from kernels import cache, emit, entry
+from kernels.numerals import Numerals
 from kernels.schedule import Work, planned
 from kernels.schedule.integers import extent
 from kernels.schedule.integers import symbols as symbols_in
 from kernels.schedule.plan import BATCH_SIZE, Array, Contraction, Plan
 
 NUMBA_OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
+ENTRY = "The same; numbers holds the sizes and tables, room the arrays that are neither given nor results."
 
 
 @dataclass(frozen=True)
@@ -30,9 +34,10 @@ class Argument:
 
 @dataclass(frozen=True)
 class Variant:
-    """A function and what to pass to it, in this order: sizes, batch, flags, inputs, room, panels, outputs.
+    """A function and what to pass to it: numbers, room, inputs, outputs, as ``kernels.entry`` says.
 
-    Behind the panels come the rooms of the contractions, then their tables.
+    ``sizes``, the batch and ``flags`` lead the numbers. ``parts`` are the arrays in room and numbers, in this order:
+    ``room``, ``panels``, the rooms of ``contractions``, their tables.
     """
 
     path: Path
@@ -43,6 +48,7 @@ class Variant:
     room: tuple[Argument, ...]
     panels: tuple[tuple[Integer, Integer], ...]
     contractions: tuple[Contraction, ...]
+    parts: tuple[entry.Part, ...]
     outputs: tuple[Argument, ...]
     plan: Plan
     make: Callable[[], Callable[..., Any]]
@@ -73,10 +79,10 @@ def extents(array: Array) -> tuple[Integer, ...]:
     return (*map(extent, array.slots), *batch, *array.shape) or (sp.Integer(1),)
 
 
-def kind(array: Array | None, dtype: str) -> str:
+def kind(array: Array) -> str:
     """The type of an array's entries: numbers, or of a choice the smallest whole numbers that count its positions."""
-    if array is None or array.choice is None:
-        return dtype
+    if array.choice is None:
+        return "real"
     count = array.choice.count
     return "int8" if count.is_Integer and count <= 1 << 7 else "int32"
 
@@ -94,21 +100,30 @@ def variant(work: Work, wording: Wording, stem: str, dtype: str, jit: bool) -> V
     room = [name for name in plan.arrays if name not in inputs and name not in outputs]
     rooms, tables = ([f"{name}_{what}" for name in plan.contractions] for what in ("room", "places"))
     names = emit.identifiers([*(size.name for size in program.sizes), *plan.arrays, *plan.panels, *rooms, *tables])
+    storage = {name: Argument(name, extents(array)) for name, array in plan.arrays.items()}
+    parts = [entry.Part(names[name], "room", storage[name].extents, kind(plan.arrays[name])) for name in room]
+    parts += [entry.Part(names[name], "room", (None, inner, None)) for name, (inner, _) in plan.panels.items()]
+    parts += [entry.Part(names[name], "room", (None,)) for name in rooms]
+    parts += [entry.Part(names[name], "numbers", (None,), "int64") for name in tables]
     symbols = {size: names[size.name] for size in program.sizes} | {BATCH_SIZE: "batch"}
     lines = emit.body(plan, names, symbols, wording.texts)
-    inside = in_contractions(plan)
-    sizes = tuple(size for size in program.sizes if size in inside or emit.mentioned([symbols[size]], lines))
+    shapes = (extent for name in (*inputs, *room) for extent in storage[name].extents)
+    needed = in_contractions(plan) | symbols_in(*shapes)
+    needed |= symbols_in(*(number for panel in plan.panels.values() for number in panel))
+    sizes = tuple(size for size in program.sizes if size in needed or emit.mentioned([symbols[size]], lines))
     integers = (*(symbols[size] for size in sizes), "batch", *(f"{names[key]}_given" for key in flags))
-    arrays = (*inputs, *room, *plan.panels, *rooms, *tables, *outputs)
-    arguments = (*integers, *(names[name] for name in arrays))
-    function = emit.Function("kernel", wording.sentence, arguments, lines, f"mean({names[loss]})")
-    text = emit.source(function, wording.header(emit.equation_numbers(plan.statements)), dtype)
+    used = emit.mentioned(integers, lines)
+    arrays = (*(names[name] for name in inputs), *(part.name for part in parts), *(names[name] for name in outputs))
+    kernel = emit.Function("kernel", wording.sentence, (*used, *arrays), lines, f"mean({names[loss]})")
+    spelled = Numerals(plan.arrays, names, symbols).integer
+    taken = [(names[name], storage[name].extents) for name in inputs]
+    opened = tuple(f"{emit.INDENT}{line}" for line in entry.lines(integers, taken, parts, spelled))
+    passed = ("numbers", "room", *(names[name] for name in (*inputs, *outputs)))
+    call = "\n".join(["kernel(", *emit.wrapped(kernel.arguments, 2 * emit.INDENT), f"{emit.INDENT})"])
+    both = (kernel, emit.Function("entry", ENTRY, passed, opened, call))
+    text = emit.source(both, wording.header(emit.equation_numbers(plan.statements)), dtype)
     path = cache.stored(text, stem)
-    ranks = {name: len(extents(array)) for name, array in plan.arrays.items()}
-    ranks |= dict.fromkeys(plan.panels, 3) | dict.fromkeys((*rooms, *tables), 1)
-    kinds = [("int64" if name in tables else kind(plan.arrays.get(name), dtype), ranks[name]) for name in arrays]
-    make = partial(compiled if jit else plain, path, len(integers), kinds)
-    storage = {name: Argument(name, extents(array)) for name, array in plan.arrays.items()}
+    ranks = tuple(len(storage[name].extents) for name in (*inputs, *outputs))
     return Variant(
         path,
         text,
@@ -118,9 +133,10 @@ def variant(work: Work, wording: Wording, stem: str, dtype: str, jit: bool) -> V
         tuple(storage[name] for name in room),
         tuple(plan.panels.values()),
         tuple(plan.contractions.values()),
+        tuple(parts),
         tuple(storage[name] for name in outputs),
         plan,
-        make,
+        partial(compiled if jit else plain, path, dtype, ranks),
     )
 
 
@@ -131,18 +147,35 @@ def in_contractions(plan: Plan) -> set[sp.Symbol]:
     return symbols_in(*numbers, *(extent for made in plan.contractions.values() for extent in made.extents))
 
 
-def plain(path: Path, integers: int, kinds: Sequence[tuple[str, int]]) -> Callable[..., Any]:
-    """The function of a source file as Python runs it."""
-    return cache.loaded(path).kernel
+def plain(path: Path, dtype: str, ranks: Sequence[int]) -> Callable[..., Any]:
+    """The function of a source file as Python runs it; like a compiled one it refuses arrays of another kind."""
+    return exacting(cache.loaded(path).entry, dtype)
 
 
-def compiled(path: Path, integers: int, kinds: Sequence[tuple[str, int]]) -> Callable[..., Any]:
-    """The function of a source file, compiled for so many integers and contiguous arrays of these types and ranks."""
+def exacting(function: Callable[..., Any], dtype: str) -> Callable[..., Any]:
+    """The function, for contiguous arrays of this type alone."""
+    real = np.dtype(dtype)
+
+    def called(numbers: Any, *arrays: Any) -> float:
+        if any(not isinstance(array, np.ndarray) or array.dtype != real or not array.flags.carray for array in arrays):
+            raise TypeError(f"arrays must be contiguous and hold {real}")
+        return float(function(numbers, *arrays))
+
+    return called
+
+
+def compiled(path: Path, dtype: str, ranks: Sequence[int]) -> Callable[..., Any]:
+    """The function of a source file, compiled for contiguous arrays of this type and these ranks."""
     import numba
 
     from kernels.rows import Counted, Separate
 
-    arrays = [Counted(getattr(numba, dtype), rank) for dtype, rank in kinds]
-    real = arrays[0].dtype
-    signature = real(*[numba.int64] * integers, *arrays)
-    return numba.njit(signature, pipeline_class=Separate, **NUMBA_OPTIONS)(cache.loaded(path).kernel)
+    module = cache.loaded(path)
+    real: Any = getattr(numba, dtype)
+    options: dict[str, Any] = {**NUMBA_OPTIONS, "pipeline_class": Separate, "no_cfunc_wrapper": True}
+    # kernel is compiled for the types with which entry calls it, into the same file of numba's cache.
+    inner: dict[str, Any] = {**options, "cache": False, "no_cpython_wrapper": True}
+    kernel = numba.njit(**inner)(module.kernel)
+    function = FunctionType(module.entry.__code__, {**vars(module), "kernel": kernel}, "entry")
+    signature = real(Counted(numba.int64, 1), Counted(real, 1), *(Counted(real, rank) for rank in ranks))
+    return numba.njit(signature, **options)(function)

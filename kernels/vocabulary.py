@@ -15,6 +15,8 @@ from kernels.scalars import exp, log
 MODULES = {
     **dict.fromkeys(("add_outer", "add_product", "outer", "pack", "product"), "kernels.product"),
     **dict.fromkeys(("add_contraction", "contract", "lay_left", "lay_right"), "kernels.contraction"),
+    **dict.fromkeys(("has_shape", "leading", "view"), "kernels.entry"),
+    **dict.fromkeys(("int32", "int64", "int8"), "numpy"),
     "plus": "kernels.rows",
     **dict.fromkeys(("det", "dexpm", "expm", "inv", "logdet", "norm", "permutation"), "kernels.matrices"),
     **dict.fromkeys(("solve", "unit"), "kernels.matrices"),

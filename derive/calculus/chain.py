@@ -8,8 +8,8 @@ from types import MappingProxyType
 
 import sympy as sp
 
-from derive.calculus.step_names import is_diagonal
 from derive.calculus.stages import free_indices
+from derive.calculus.step_names import is_diagonal
 from derive.calculus.symbols import symbols_in
 from derive.calculus.tidy import tidy
 from derive.language import expression as ast

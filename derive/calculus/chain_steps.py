@@ -217,7 +217,7 @@ def _vec_steps(flow: Flow, walk: Walk, last: Integer) -> list[Step]:
     """∂state/∂vec(parameter) for each matrix parameter for which the closed form gives it."""
     lines: list[Line] = []
     claims: list[VectorisedDerivative] = []
-    parameters = [d.name for d in flow.scope.values() if d.role == "learn" and len(d.shape) == 2]
+    parameters = [d.name for d in flow.scope.values() if d.role == "learn" and len(d.shape) == 2 and not d.superscripts]
     for name in parameters:
         matrix = vec_form(flow, name, walk)
         if matrix is None or not flow.model.is_single:

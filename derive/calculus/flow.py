@@ -11,8 +11,8 @@ from derive.calculus.chain import Chain, free_letter, product_of_steps, transpos
 from derive.calculus.closed_form import Recurrence
 from derive.calculus.order import recurrent
 from derive.calculus.recurrence import Linearised, differential_name, linearised, one_step, state_parts
-from derive.calculus.step_names import is_long
 from derive.calculus.stages import matched
+from derive.calculus.step_names import is_long
 from derive.calculus.walk import Walk
 from derive.language import expression as ast
 from derive.language.expression import Access, Expression, Integer

@@ -7,7 +7,7 @@ and inputs add. A state read from several steps back, or several states, become 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import sympy as sp

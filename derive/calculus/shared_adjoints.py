@@ -10,9 +10,9 @@ from collections.abc import Collection, Sequence
 import sympy as sp
 
 from derive.calculus.adjoint import Adjoint
-from derive.calculus.step_names import is_long
 from derive.calculus.shared_parts import gathered
 from derive.calculus.stages import free_indices, matched
+from derive.calculus.step_names import is_long
 from derive.calculus.tidy import tidy
 from derive.language import expression as ast
 from derive.language.expression import Access, Expression

@@ -15,7 +15,6 @@ from derive.language.expression import Expression
 from derive.language.shapes import shape_of
 from derive.language.system import Scope
 
-
 Rule = Callable[[ast.Add, Scope], Expression]
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
 
 import sympy as sp
 
@@ -20,7 +21,7 @@ from derive.language.errors import (
     RedefinedName,
     ShapeMismatch,
 )
-from derive.language.expression import Access, Expression, Filled, Number, index, substitute_indices
+from derive.language.expression import Access, Expression, Filled, Integer, Number, index, substitute_indices
 from derive.language.infer import (
     Names,
     Target,
@@ -37,7 +38,7 @@ from derive.language.printer import integer_source
 from derive.language.reading import place, read_tree
 from derive.language.shapes import Arrays, describe, same
 from derive.language.spelling import original, respell
-from derive.language.system import Declaration, Equation, Program, Start, System
+from derive.language.system import Declaration, Equation, Program, Range, Start, System
 from derive.language.whole import whole
 
 LOSS_NAMES = ("loss", "ell")
@@ -164,8 +165,24 @@ def _equation(entry: Written, target: Target, names: Names) -> Equation:
     shifts = {
         over.index: over.index - shift for over, shift in zip(target.times, target.shifts, strict=True) if shift != 0
     }
+    still = _single_digits(target.subscripts, found)
     access = Access(target.name, tuple(over.index for over in target.times), target.subscripts, span=span)
-    return Equation(access, substitute_indices(value, shifts), tuple(ranges))
+    access = cast(Access, substitute_indices(access, still))
+    kept = tuple(over for over in ranges if over.index not in still)
+    return Equation(access, substitute_indices(value, {**shifts, **still}), kept)
+
+
+def _single_digits(subscripts: Sequence[Integer], ranges: Mapping[sp.Symbol, Range]) -> dict[sp.Symbol, Integer]:
+    """Digits with one value only, as the group in ``y[g*K + k]`` of a single group: no index that one would read about.
+
+    A subscript keeps one index at least.
+    """
+    found: dict[sp.Symbol, Integer] = {}
+    for position in subscripts:
+        digits = [symbol for symbol in ranges if position.has(symbol)]
+        still = [symbol for symbol in digits if ranges[symbol].lower == ranges[symbol].upper]
+        found |= {symbol: ranges[symbol].lower for symbol in (still if len(still) < len(digits) else still[:-1])}
+    return found
 
 
 def _starts(draft: Draft, names: Names) -> tuple[Start, ...]:

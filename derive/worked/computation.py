@@ -212,7 +212,7 @@ def _fixed(question: Question) -> dict[str, Any]:
     elif setting.dilation != (1, 1):
         raise WorkedError(f"{KINDS[question.kind].title} has no dilation: leave out --dilation.")
     if KINDS[question.kind].has_kernel:
-        sizes |= {"G": 1, "K": 1}
+        sizes["K"] = 1
     return sizes
 
 

@@ -46,6 +46,8 @@ def chosen(name: str) -> list[Chosen]:
 
 CHOSEN: dict[str, Chosen] = {str(each): each for name in names() for each in chosen(name)}
 """By a name for the test's report."""
+AS_THEY_COME: tuple[str, ...] = tuple(name for name, each in CHOSEN.items() if not each.choices)
+"""The entries without other choices: what is slow (frameworks, documents in every format) is tried on these alone."""
 
 
 @cache

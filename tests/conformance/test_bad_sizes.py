@@ -47,7 +47,7 @@ REFUSED: dict[str, tuple[dict[str, int], dict[str, Any], tuple[str, ...]]] = {
 
 @pytest.fixture(scope="module")
 def correlation() -> Kernel:
-    return kernels.compile(derive.gradient(derive.load("cross-correlation", D=1)), jit=False)
+    return kernels.compile(derive.gradient(derive.load("cross-correlation", D=1, groups="several")), jit=False)
 
 
 def called(kernel: Kernel, sizes: dict[str, int], arrays: dict[str, Any]) -> Any:

@@ -66,6 +66,7 @@ class Operation:
         """The derivation in so many dimensions, of a definition that may be changed first."""
         definition = AUTOCORRELATION if self.system == "autocorrelation" else text(self.system)
         choices: dict[str, Any] = {"D": dimension, **self.choices}
+        choices |= {"groups": "several"} if len(self.groups) > 1 else {}
         return derive.gradient(derive.parse(change(definition), self.system, choices))
 
     def cases(self, dimension: int) -> list[Case]:

@@ -273,3 +273,82 @@ def test_another_version_of_a_tool_or_another_processor_gets_another_file(monkey
         assert cache.key("text") != before
     finally:
         cache.tools.cache_clear()
+
+
+# The quick way for calls like the one before --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("jit", [True, False])
+def test_calls_that_take_turns_have_the_answers_that_they_have_alone(jit: bool):
+    found = derive.gradient(derive.load("elman"))
+    kernel = elman(jit=jit)
+    sizes = ({"T": 3, "d": 2, "n": 3}, {"T": 4, "d": 2, "n": 3}, {"T": 3, "d": 3, "n": 2})
+    tried = [problem(found, 6, some, batch, starts=starts) for some in sizes for batch in (None, 1, 3)
+             for starts in (True, False)]  # fmt: skip
+    for step in (1, 5, 7):  # one after the other, in several orders
+        for number in range(len(tried)):
+            one = tried[number * step % len(tried)]
+            loss, gradients = kernel(*one.at("float64"))
+            np.testing.assert_allclose(loss, one.loss)
+            for key, array in gradients.items():
+                np.testing.assert_allclose(array, one.gradients[key], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("jit", [True, False])
+def test_what_was_refused_before_is_refused_after_a_good_call(jit: bool):
+    tried = problem(derive.gradient(derive.load("elman")), sizes={"T": 3, "d": 2, "n": 3}, batch=2)
+    kernel, (parameters, inputs) = elman(jit=jit), tried.at("float64")
+    inputs.pop("h^0")
+    loss, _ = kernel(parameters, inputs)
+    x, y, W = inputs["x"], inputs["y"], parameters["W"]
+    wrong: list[tuple[type[Exception], dict[str, Any], dict[str, Any]]] = [
+        (kernels.WrongType, {}, {"x": x.astype("float32")}),
+        (kernels.WrongType, {"W": W.astype("float32")}, {}),
+        (kernels.WrongShape, {}, {"x": x[:, :, :1]}),
+        (kernels.WrongShape, {"W": W.T}, {}),
+        (kernels.WrongShape, {}, {"x": x.transpose(1, 0, 2)}),
+        (kernels.WrongShape, {}, {"y": y[:, None]}),
+        (kernels.EmptyAxis, {}, {"x": x[:0], "y": y[:0]}),
+        (kernels.UnknownArray, {"bogus": W}, {}),
+        (kernels.UnknownArray, {}, {"bogus": x}),
+    ]
+    for kind, some, others in wrong:
+        with pytest.raises(kind):
+            kernel({**parameters, **some}, {**inputs, **others})
+        assert kernel(parameters, inputs)[0] == loss
+    with pytest.raises(kernels.MissingArray):
+        kernel({"W": W, "U": parameters["U"]}, inputs)
+    with pytest.raises(kernels.UnknownArray):
+        kernel({"W": W, "U": parameters["U"], "x": parameters["v"]}, inputs)
+
+
+@pytest.mark.parametrize("jit", [True, False])
+def test_arrays_in_any_layout_are_taken_after_a_good_call(jit: bool):
+    tried = problem(derive.gradient(derive.load("elman")), sizes={"T": 3, "d": 2, "n": 3}, batch=2)
+    kernel, (parameters, inputs) = elman(jit=jit), tried.at("float64")
+    kernel(parameters, inputs)
+    bytes_ = np.zeros(parameters["U"].nbytes + 1, np.uint8)[1:].view("float64").reshape(parameters["U"].shape)
+    bytes_[...] = parameters["U"]
+    odd = {"W": np.asfortranarray(parameters["W"]), "U": bytes_, "v": np.repeat(parameters["v"], 2)[::2]}
+    fixed = {key: array.copy() for key, array in inputs.items()}
+    for array in fixed.values():
+        array.flags.writeable = False
+    swapped = {key: array.astype(array.dtype.newbyteorder()) for key, array in parameters.items()}
+    loss, gradients = kernel(odd, fixed)
+    np.testing.assert_allclose(loss, tried.loss)
+    for key, array in gradients.items():
+        np.testing.assert_allclose(array, tried.gradients[key])
+    with pytest.raises(kernels.WrongType):
+        kernel(swapped, inputs)
+
+
+def test_sizes_among_the_inputs_are_looked_at_in_every_call():
+    found = derive.gradient(derive.load("max-pooling", D=1))
+    kernel = kernels.compile(found)
+    x = np.arange(8.0)[None]
+    for _ in range(2):
+        for window, step in ((2, 2), (2, 1), (3, 2), (2, 2)):
+            outputs = (8 - window) // step + 1
+            inputs = {"x": x, "t": np.zeros((1, outputs)), "R": window, "s": step}
+            largest = [x[0, step * i : step * i + window].max() for i in range(outputs)]
+            np.testing.assert_allclose(kernel.loss({}, inputs), np.square(largest).sum() / 2)

@@ -18,6 +18,7 @@ import kernels
 from kernels import cache
 from kernels.emit import identifiers
 from kernels.kernel import Kernel
+from kernels.variant import exacting
 from tests.kernels.agreement import Problem, assert_agrees, derivation, problem
 from tests.kernels.systems import ODD, text
 
@@ -116,7 +117,7 @@ def mutants(text: str) -> Iterator[tuple[str, str]]:
 
 def sites(tree: ast.Module) -> Iterator[tuple[str, Callable[[], object]]]:
     """Every place for a mutation in the function of ``tree``, and the mutation."""
-    (function,) = (node for node in tree.body if isinstance(node, ast.FunctionDef))
+    function = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "kernel")
     for parent in ast.walk(function):
         for block in (getattr(parent, "body", []), getattr(parent, "orelse", [])):
             for place, statement in enumerate(block if isinstance(block, list) else []):
@@ -163,8 +164,10 @@ def shifted(index: ast.expr) -> ast.expr:
 def with_source(kernel: Kernel, text: str, path: Path) -> Kernel:
     """``kernel`` computing its default question by ``text``."""
     path.write_text(text)
-    function = cache.loaded.__wrapped__(path).kernel
-    question = replace(kernel.default, variant=replace(kernel.default.variant, make=lambda: function), shapes={})
+    function = exacting(cache.loaded.__wrapped__(path).entry, kernel.dtype)
+    question = replace(
+        kernel.default, variant=replace(kernel.default.variant, make=lambda: function), shapes={}, latest=[]
+    )
     return replace(kernel, default=question)
 
 

@@ -296,7 +296,7 @@ def test_a_check_of_exactness_notices_a_row_that_ends_one_entry_early():
     module: dict[str, Any] = {}
     exec(compile(text, "planted", "exec"), module)  # noqa: S102, the kernel's own source with an error in it
     question = replace(
-        kernel.default, variant=replace(kernel.default.variant, make=lambda: module["kernel"]), shapes={}
+        kernel.default, variant=replace(kernel.default.variant, make=lambda: module["entry"]), shapes={}, latest=[]
     )
     with pytest.raises(AssertionError):
         assert_exact(replace(kernel, default=question), sizes, 0)

@@ -123,14 +123,15 @@ def both(program: Program, wanted: Declaration, sizes: dict[str, int], jit: bool
         (*program.equations, first),
     )
     made = variant(Work(with_loss, (reading, access), {}, averaged=False), Wording("", {}, ""), "form", "float64", jit)
-    given = checked(table, parameters, inputs, np.dtype("float64"))
-    ready = prepared(made, given, [Result("it", access, wanted.superscripts)], "float64")
+    given = checked(with_loss, table, parameters, inputs, np.dtype("float64"))
+    ready = prepared(made, given, [Result("it", access, wanted.superscripts)], "float64", inputs)
     arrays = [given.arrays[argument.name] for argument in made.inputs]
     for position, change in ready.changes:
         arrays[position] = change(arrays[position])
-    outputs = [np.full(shape, np.nan) for shape in ready.outputs]
-    made.function(*ready.integers, *arrays, *ready.allocate(), *outputs)
-    ((_, position, change),) = ready.results
-    found = outputs[position] if change is None else change(outputs[position])
+    ((name, shape),) = ready.outputs
+    found = np.full(shape, np.nan)
+    made.function(ready.numbers, ready.allocate(), *arrays, found)
+    ((_, _, change),) = ready.results or ((name, name, None),)
+    found = found if change is None else change(found)
     runs = [evaluate.run(program, sizes, {**parameters, **sequence}) for sequence in sequences]
     return found, np.stack([evaluate.stacked(program, run, wanted.name, sizes) for run in runs])

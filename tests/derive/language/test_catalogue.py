@@ -24,7 +24,7 @@ def test_a_system_says_what_it_is(name: str):
 def test_the_listing_has_a_line_for_each_system():
     assert [entry.name for entry in catalogue.listing()] == list(catalogue.names())
     elman = next(entry for entry in catalogue.listing() if entry.name == "elman")
-    assert elman.summary == "given x, y; learns W, U, v; 4 equations"
+    assert elman.summary == "given x, y; learns W, U, v; 4 equations; f = tanh, sigmoid, relu or identity"
 
 
 def test_a_file_is_loaded_by_its_path(tmp_path: Path):

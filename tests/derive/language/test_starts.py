@@ -54,7 +54,7 @@ def test_a_range_gives_a_first_value_for_each_step():
 def test_a_space_beside_the_value_tells_the_shape_of_the_state():
     system = parse(CONVOLVED)
     (size,) = system.program.declaration("h").shape
-    assert size.name == "N"
+    assert str(size) == "N"
     again = parse(source(system))
     assert again == system
     assert "start   h^0 = 0 in R^N" in source(system)
@@ -63,7 +63,7 @@ def test_a_space_beside_the_value_tells_the_shape_of_the_state():
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "kind"),
+    "old, new, kind",
     [
         ("1-s..0", "1-T..0", RangeError),
         ("1-s..0", "-200..0", TooLarge),
