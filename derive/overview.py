@@ -145,8 +145,12 @@ def _shape_line(derivation: Derivation, gradient: Gradient) -> tuple[Formula, ..
 def backward(derivation: Derivation, form: Form, arrays: set[str]) -> tuple[Formula, ...]:
     """The adjoints that have a name of their own, in the order in which they are computed, and the slopes in them."""
     found = [adjoint for adjoint in derivation.walk.adjoints if adjoint.array.name in arrays]
-    # What has no matrix form is not put into other formulas, so it has a line as well.
-    named = [a for a in found if is_named(a) or not (a.has_matrix_form or is_constant(a))]
+    # Nothing is put into formulas for entries, so what they read has a line as well.
+    every = (*derivation.walk.adjoints, *derivation.walk.gradients.values())
+    entries = [adjoint for adjoint in every if not adjoint.has_matrix_form]
+    read = {node.name for a in entries for node in ast.walk(a.equation.value) if isinstance(node, Access)}
+    stays = [a for a in found if not is_constant(a) and (not a.has_matrix_form or a.equation.target.name in read)]
+    named = [a for a in found if is_named(a) or a in stays]
     if form == "index":
         # In index form nothing is put in, so every adjoint that a line reads has to be there.
         return tuple(equation_formula(adjoint.index_equation, derivation.names, with_ranges=True) for adjoint in found)

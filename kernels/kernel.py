@@ -168,7 +168,7 @@ class Kernel:
             found = prepared(question.variant, given, question.results, self.dtype, known[1])
             question.shapes[key] = found
         arrays = [*question.learnt(known[0]), *question.given(known[1])]
-        return self.run(question, found, arrays, *known, whole)
+        return self.run(question, found, arrays, known[0], known[1], whole)
 
     def run(
         self,

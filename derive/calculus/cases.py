@@ -88,11 +88,25 @@ def cases(equation: Equation, scope: Scope) -> Cases:
             if item.interval is not None and not item.holds_on(lower, upper):
                 beyond |= dict.fromkeys(item.first_beyond(span.index))
         body = tidy(ast.Add(tuple(item.body for item in alive)), scope) if alive else zero_like(equation.value, scope)
+        body = tidy(_settled(body, span.index, lower, upper, scope), scope)
         at: dict[sp.Symbol, Integer] = {span.index: upper} if point else {}
         target = ast.substitute_indices(equation.target, at)
         assert isinstance(target, Access)
         found.append(Case(target, ast.substitute_indices(body, at), span.index, lower, upper))
     return Cases(tuple(found), tuple(beyond))
+
+
+def _settled(body: Expression, index: sp.Symbol, lower: Integer, upper: Integer, scope: Scope) -> Expression:
+    """``body`` without the conditions on the index that hold on the whole stretch, nor what holds nowhere on it."""
+    inner = ast.map_children(lambda child: _settled(child, index, lower, upper, scope), body)
+    if not isinstance(inner, ast.Guard) or isinstance(inner.body, Access):
+        return inner
+    mine = [c for c in inner.conditions if isinstance(c, Within) and c.value == index]
+    if any(_when_long(c.upper) < _when_long(lower) or _when_long(upper) < _when_long(c.lower) for c in mine):
+        return zero_like(inner.body, scope)
+    held = [c for c in mine if not ((lower - c.lower).is_nonnegative and (c.upper - upper).is_nonnegative)]
+    kept = tuple(c for c in inner.conditions if c not in mine or c in held)
+    return ast.Guard(kept, inner.body) if kept else inner.body
 
 
 def _when_long(value: Integer) -> sp.Expr:

@@ -59,7 +59,7 @@ def title_of(found: Adjoint, walk: Walk) -> Sentence:
     """What the step about an adjoint is called."""
     readers = [c.stage.name for c in found.contributions]
     values = [e.value for e in walk.forward.equations if e.target.name in readers]
-    applied = [value for value in values if isinstance(value, ast.Apply)]
+    applied = [value for value in values if isinstance(value, ast.Apply) and isinstance(value.argument, Access)]
     if len(readers) == 1 and any(isinstance(value, ast.Maximum) for value in values):
         return ("What flows back through the maximum to ", found.array)
     if applied and len(readers) == 1:
@@ -104,7 +104,7 @@ def _path(contribution: Contribution, found: Adjoint, walk: Walk) -> Sentence:
     uses = [r.index for r in equation.ranges if r.index.name in names and r.index not in equation.target.superscripts]
     if isinstance(value, ast.Maximum):
         return (at, " is the largest of its window, and with the choice held it changes as the one entry that it took.")
-    if isinstance(value, ast.Apply):
+    if isinstance(value, ast.Apply) and isinstance(value.argument, Access):
         slope = ast.Apply(value.function, found.array, value.order + 1)
         return (
             at,

@@ -152,7 +152,7 @@ def test_a_check_of_exactness_notices_another_winner() -> None:
     assert text != question.variant.source
     module: dict[str, Any] = {}
     exec(compile(text, "planted", "exec"), module)  # noqa: S102, the kernel's own source with an error in it
-    planted = replace(question, variant=replace(question.variant, make=lambda: module["kernel"]), shapes={})
+    planted = replace(question, variant=replace(question.variant, make=lambda: module["entry"]), shapes={}, latest=[])
     kernel.questions["gradients", "x", "t"] = planted
     with pytest.raises(AssertionError):
         assert_exact(kernel, {"C": 2, "H": 12}, 0)
@@ -178,9 +178,7 @@ def test_positions_are_as_small_as_they_can_be_and_values_alone_need_none() -> N
         told = {"C": 2, "H_1": 13, "H_2": 14, "d_1": 1, "d_2": 1, "p_1": 0, "p_2": 1, "q_1": 0, "q_2": 0}
         assert_exact(kernel, told, 0)
         kernel.gradients({}, {**told, "x": np.ones((2, 13, 14)), "t": np.ones((2, *OUTPUTS[window]))}, ["x"])
-        (prepared,) = question.shapes.values()
-        room = dict(zip((argument.name for argument in question.variant.room), prepared.free[0], strict=False))
-        assert room["argmax_y"].dtype == kind
+        assert {part.name: part.kind for part in question.variant.parts}["argmax_y"] == kind
         forward = kernel.question("forward", "y").variant
         assert "argmax_y" not in forward.plan.arrays
     whole = kernels.compile(of_layer({"D": 1, "R": 2, "s": 2, "d": 1, "p": 0, "q": 0}), jit=False)
