@@ -158,17 +158,19 @@ class _Printer:
                 return f"{self.numerals.element(target)} {'+=' if adding else '='} {self.numerals.number(value).text}"
             case Put(target=target, value=value):
                 return f"{self.numerals.element(target)} = {self.numerals.integer(value)}"
-            case First(value=value, position=None):
-                return f"best = {self.numerals.number(value).text}"
             case First(value=value, position=position):
-                return f"best, place = {self.numerals.number(value).text}, {self.numerals.integer(position)}"
+                found = self.numerals.number(value).text
+                if position is None:
+                    return f"best = {found}"
+                return f"best, place = {found}, {self.numerals.integer(position)}"
             case NothingYet(with_place=with_place):
                 return "best, place = real(minus_infinity), -1" if with_place else "best = real(minus_infinity)"
-            case Larger(value=value, position=None):
-                return f"best = larger(best, {self.numerals.number(value).text})"
             case Larger(value=value, position=position, certain=certain):
-                found = f"{self.numerals.number(value).text}, {self.numerals.integer(position)}"
-                return f"best, place = {'larger_than' if certain else 'larger_at'}(best, place, {found})"
+                found = self.numerals.number(value).text
+                if position is None:
+                    return f"best = larger(best, {found})"
+                at = self.numerals.integer(position)
+                return f"best, place = {'larger_than' if certain else 'larger_at'}(best, place, {found}, {at})"
             case Equal(target=target, value=value, other=other, count=count, adding=adding):
                 pair = f"{self.numerals.number(value).text}, {self.numerals.element(other)}"
                 over = "" if count is None else f" / {self.numerals.element(count)}"

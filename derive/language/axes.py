@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import sympy as sp
 
@@ -24,7 +25,7 @@ def slopes(value: Integer) -> dict[sp.Symbol, Integer] | None:
     rest = sp.expand(value)
     found: dict[sp.Symbol, Integer] = {}
     for symbol in indices_in(rest):
-        found[symbol] = rest.coeff(symbol)
+        found[symbol] = cast(sp.Expr, rest.coeff(symbol))
         rest = sp.expand(rest - found[symbol] * symbol)
     return found if found and rest == 0 and not any(indices_in(factor) for factor in found.values()) else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import reduce
+from typing import cast
 
 import sympy as sp
 
@@ -74,7 +75,7 @@ def _end(value: Integer | None, symbol: sp.Symbol, rising: Integer, falling: Int
     """``value`` with ``symbol`` at ``rising`` where it rises with the symbol, at ``falling`` where it falls."""
     if value is None:
         return None
-    slope = sp.expand(value).coeff(symbol)
+    slope = cast(sp.Expr, sp.expand(value).coeff(symbol))
     rest = sp.expand(value - slope * symbol)
     if rest.has(symbol) or not (slope.is_nonnegative or slope.is_nonpositive):
         return None

@@ -137,7 +137,7 @@ FUNCTIONS: dict[str, Function] = {
         "the rule for inverse functions, applied to the square",
         domain=(0.3, 3.0),
         inlined=True,
-        kink="the slope at 0, where there is none, is taken as 0",
+        kink="the slope at 0 is taken as 0",
     ),
     "reciprocal": Function(
         1 / X,
@@ -146,7 +146,7 @@ FUNCTIONS: dict[str, Function] = {
         "the quotient rule on 1 / x",
         domain=(0.3, 3.0),
         inlined=True,
-        kink="the value at 0 and the slope there are taken as 0",
+        kink="the value at 0 is taken as 0, and the slope there as 0",
     ),
     "sin": Function(
         sp.sin(X), symbolic("cos")(X), lambda m, x: m.sin(x), "the addition theorem", steepest=1.0, inlined=True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
-from itertools import groupby, takewhile, pairwise
+from itertools import groupby, pairwise, takewhile
 
 import sympy as sp
 from sympy.printing.str import StrPrinter

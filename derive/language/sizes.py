@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 import sympy as sp
 
@@ -361,7 +362,7 @@ def _check_inequality(letter: str, pair: tuple[Integer, Integer], span: Span) ->
 def _line(letter: sp.Symbol, pair: tuple[Integer, Integer]) -> tuple[Integer, Integer]:
     """(c, b) for the inequality c i ≤ b."""
     difference = sp.expand(pair[1] - pair[0])
-    slope = sp.expand(-difference.coeff(letter))
+    slope = sp.expand(-cast(sp.Expr, difference.coeff(letter)))
     return slope, sp.expand(difference + slope * letter)
 
 

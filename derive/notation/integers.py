@@ -205,7 +205,7 @@ def _lower(bound: Integer) -> tuple[str, Formula]:
 def _never_negative(difference: Integer, ranges: list[Range]) -> bool:
     """Whether an expression affine in the indices is at least 0 over the ranges, inner ones first."""
     for item in reversed(ranges):
-        slope = sp.expand(difference).coeff(item.index)
+        slope = cast(sp.Expr, sp.expand(difference).coeff(item.index))
         bound = item.lower if slope.is_nonnegative else item.upper
         difference = cast(sp.Expr, difference.xreplace({item.index: bound}))
     return sp.expand(difference).is_nonnegative is True

@@ -42,7 +42,7 @@ from derive.language.expression import Divides, Within
 from derive.language.functions import FUNCTIONS
 from derive.language.parser import parse
 from derive.language.system import System
-from derive.trace import Claim, Equal, Step
+from derive.trace import Claim, Differential, Equal, StateDerivative, Step, TotalDerivative, VectorisedDerivative
 from kernels.verification import check_steps, verify
 
 WITNESSES = ["complex step", "differences"]
@@ -375,6 +375,7 @@ def altered(claim: Claim) -> Claim:
     factor = ast.Number(Fraction(1001, 1000))
     if isinstance(claim, Equal):
         return replace(claim, right=ast.Product((factor, claim.right)))
+    assert isinstance(claim, TotalDerivative | Differential | VectorisedDerivative | StateDerivative)
     return replace(claim, value=ast.Product((factor, claim.value)))
 
 

@@ -58,11 +58,12 @@ def test_on_an_array_the_slope_is_taken_entry_by_entry(name: str):
 
 @pytest.mark.parametrize("name", KINKED)
 def test_at_a_kink_the_slope_is_what_the_row_says(name: str):
-    """Every row with a kink at 0 says 0; that is a value between the slopes on both sides."""
+    """Every row with a kink or a pole at 0 says 0; at a kink that is a value between the slopes on both sides."""
     assert "the slope at 0 is taken as 0" in KINKED[name].kink or "the slope there as 0" in KINKED[name].kink
     assert at(written(name, Access("s")), 0.0) == 0
-    sides = [at(written(name, Access("s")), side) for side in (-STEP, STEP)]
-    assert min(sides) <= 0 <= max(sides)
+    if FUNCTIONS[name].domain[0] < 0:
+        sides = [at(written(name, Access("s")), side) for side in (-STEP, STEP)]
+        assert min(sides) <= 0 <= max(sides)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

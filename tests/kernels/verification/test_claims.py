@@ -18,7 +18,7 @@ from derive.language import expression as ast
 from derive.language.errors import ShapeMismatch
 from derive.language.expression import Access, Expression
 from derive.language.shapes import shape_of
-from derive.trace import Claim, Equal, Step, TotalDerivative
+from derive.trace import Claim, Differential, Equal, StateDerivative, Step, TotalDerivative, VectorisedDerivative
 from kernels.verification import check_steps
 
 NEARLY_ONE = ast.Number(Fraction(1001, 1000))
@@ -37,7 +37,10 @@ def evidence_of(claim: Claim, step: Step, derivation: Derivation) -> tuple[Evide
 
 
 def value_of(claim: Claim) -> Expression:
-    return claim.right if isinstance(claim, Equal) else claim.value
+    if isinstance(claim, Equal):
+        return claim.right
+    assert isinstance(claim, TotalDerivative | Differential | VectorisedDerivative | StateDerivative)
+    return claim.value
 
 
 def claiming(claim: Claim, value: Expression) -> Claim:
