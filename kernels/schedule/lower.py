@@ -11,6 +11,7 @@ from kernels.schedule.contractions import contractions
 from kernels.schedule.integers import (
     condition_indices,
     extent,
+    indices,
     replaced_access,
     replaced_conditions,
     replaced_in,
@@ -105,7 +106,12 @@ class _Lowering:
         free = at_single_steps(at_current_steps(part, steps))
         free = replace(free, conditions=tuple(c for c in free.conditions if not condition_indices(c) <= current))
         body = next(found for row in LOWERINGS if (found := row(free, steps, self.matrices)) is not None)
-        return [*body, Average(part.number, whole_view(free.target, self.matrices))] if part.average else body
+        if not part.average:
+            return body
+        view = whole_view(free.target, self.matrices)
+        all_steps = {item.index for item in free.times}  # made at once, and divided at once
+        places = tuple(None if place is None or indices(place) & all_steps else place for place in view.places)
+        return [*body, Average(part.number, replace(view, places=places))]
 
 
 def continues(part: Part, first: Part) -> bool:

@@ -17,7 +17,9 @@ def test_a_system_says_what_it_is(name: str):
     assert system.title
     described = {size for size, _ in system.size_descriptions}
     assert described >= {size.name for size in system.program.independent}
-    assert described <= {size.name for size in system.program.sizes}
+    assert described - {size for size, words in system.size_descriptions if words.startswith("= ")} <= {
+        size.name for size in system.program.sizes
+    }
     assert system.program.declaration(system.loss).shape == ()
 
 

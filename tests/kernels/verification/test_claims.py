@@ -162,6 +162,10 @@ MEANT_FOR = {
 }
 
 
+PLANTED_ELSEWHERE = {"Counted", "Equivalent", "AdjointIdentity", "Held"}
+"""What no recurrence claims: tests/derive/calculus plants errors in them, test_positions.py and test_choices.py."""
+
+
 def fails(claim: Claim, step: Step, derivation: Derivation) -> bool:
     """The claim is checked and found wrong, or cannot even be evaluated."""
     try:
@@ -173,7 +177,8 @@ def fails(claim: Claim, step: Step, derivation: Derivation) -> bool:
 
 def test_every_kind_of_claim_has_a_sample_with_planted_errors(derivations: dict[str, Derivation]):
     sampled = {type(claim).__name__ for derivation in derivations.values() for _, claim in claims(derivation)}
-    assert {kind.__name__ for kind in get_args(Claim)} == sampled == set(MEANT_FOR)
+    assert sampled == set(MEANT_FOR)
+    assert {kind.__name__ for kind in get_args(Claim)} - sampled == PLANTED_ELSEWHERE
 
 
 @pytest.mark.parametrize("name", ["elman", "lag2"])
