@@ -10,7 +10,7 @@ import numpy as np
 import sympy as sp
 
 from derive.handout.blocks import Block, Grid, Inlines
-from derive.handout.formula import Formula, Fraction, Numeral, Operator, Row, frac
+from derive.handout.formula import Formula, Fraction, Numeral, Operator, Row, frac, row, sup
 from derive.handout.grids import PAPER_WIDTH, Cell, Label, Panel, Place, layout, panel, picture_width
 from derive.language.expression import Access
 from derive.lesson.example import Example
@@ -84,7 +84,10 @@ def number_formula(number: Number) -> Formula:
     """A number in a formula, as ``written`` writes it."""
     text = written(number)
     above, _, below = text.removeprefix("−").partition("/")
-    size = frac(Numeral(above), Numeral(below)) if below else Numeral(above)
+    digits, _, power = above.partition("e")
+    size: Formula = frac(Numeral(above), Numeral(below)) if below else Numeral(digits)
+    if power:
+        size = row(size, "times", sup(10, int(power.replace("−", "-"))))
     return Row((Operator("-"), size)) if text.startswith("−") else size
 
 
