@@ -54,11 +54,11 @@ def test_the_source_of_every_system_in_the_catalogue_agrees_with_the_evaluator(n
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", derive.names())
-def test_every_system_in_the_catalogue_compiles_to_what_its_source_says(name: str):
+@pytest.mark.parametrize("name", ["elman-stack", "lstm", "soft-attention", "cross-correlation", "max-pooling"])
+def test_in_single_precision_a_system_compiles_to_what_its_source_says(name: str):
+    """tests/conformance compiles every system of the catalogue in double precision."""
     found = derive.gradient(derive.load(name))
-    for dtype in DTYPES:
-        assert_agrees(kernels.compile(found, dtype=dtype), problem(found, 4, batch=3))
+    assert_agrees(kernels.compile(found, dtype="float32"), problem(found, 4, batch=3))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
