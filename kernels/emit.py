@@ -26,6 +26,7 @@ from kernels.schedule.plan import (
     Larger,
     LayOut,
     Let,
+    Line,
     Multiply,
     NothingYet,
     Outer,
@@ -39,23 +40,6 @@ from kernels.schedule.plan import (
     Whole,
 )
 from kernels.vocabulary import MODULES
-
-Line = (
-    Set
-    | Let
-    | Put
-    | First
-    | NothingYet
-    | Larger
-    | Equal
-    | Average
-    | Pack
-    | Multiply
-    | Outer
-    | Whole
-    | LayOut
-    | Contract
-)
 
 INDENT = "    "
 INDEX_LETTERS = "ijklmpqrs"

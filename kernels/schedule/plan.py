@@ -289,10 +289,8 @@ class Contract:
 LOCAL = "local "
 """How the names of local variables begin among those of arrays."""
 
-Statement = (
-    For
-    | If
-    | Set
+Line = (
+    Set
     | Let
     | Put
     | First
@@ -307,6 +305,8 @@ Statement = (
     | LayOut
     | Contract
 )
+"""A statement without others inside it."""
+Statement = For | If | Line
 
 
 @dataclass(frozen=True)

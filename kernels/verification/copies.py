@@ -8,10 +8,14 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+
+from derive.language.system import Program
+from kernels.verification.objective import Arrays, Gradients, groups, objective, point
 
 Array = Any
 MOST = 128
@@ -217,6 +221,29 @@ def moved(
 def each(value: Array, count: int) -> Any:
     """The number in every copy."""
     return np.broadcast_to(_data(value), (count,))
+
+
+Slopes = Callable[[Callable[[Mapping[str, Any]], Any], Mapping[str, Any], Sequence[Place]], Any]
+"""(objective, arrays, places) → the slope of the objective at each place."""
+
+
+def gradients(
+    program: Program,
+    loss: str,
+    sizes: Mapping[str, int],
+    values: Arrays,
+    wrt: Sequence[str],
+    functions: Mapping[str, str],
+    slopes: Slopes,
+) -> Gradients:
+    """The slope of the loss by every entry of every key of ``wrt``, as ``slopes`` finds it."""
+    at = objective(program, loss, sizes, values, functions, NUMBERS)
+    start = point(program, sizes, values, wrt, functions)
+    found: Gradients = {}
+    for keys in groups(values, wrt):
+        arrays = {key: start[key] for key in keys}
+        found |= by_entry(arrays, partial(slopes, at, arrays))
+    return found
 
 
 def by_entry(
