@@ -12,18 +12,22 @@ HEADER: tuple[Inlines, ...] = (("Claim",), ("Witness",), ("Sizes",), ("Points",)
 
 
 def as_table(block: EvidenceTable) -> Table:
-    """One row a record: what was compared, with what, at which sizes, at how many points, and the two errors."""
+    """One row a record: what was compared, with what, at which sizes, at how many points, and the two errors.
+
+    A claim, and the sizes below it, stand where they differ from those of the row above.
+    """
     rows: list[tuple[Inlines, ...]] = []
-    claim = ""
+    above: Evidence | None = None
     for record in block.records:
-        rows.append(_row(record, record.claim != claim))
-        claim = record.claim
+        is_new = above is None or record.claim != above.claim
+        rows.append(_row(record, is_new, is_new or above is None or record.sizes != above.sizes))
+        above = record
     return Table(HEADER, tuple(rows), block.caption, block.id, "lllrrr")
 
 
-def _row(record: Evidence, first: bool) -> tuple[Inlines, ...]:
-    sizes = ", ".join(f"{name}={value}" for name, value in record.sizes)
-    claim = (record.claim,) if first else ()
+def _row(record: Evidence, has_claim: bool, has_sizes: bool) -> tuple[Inlines, ...]:
+    sizes = ", ".join(f"{name}={value}" for name, value in record.sizes) if has_sizes else ""
+    claim = (record.claim,) if has_claim else ()
     errors = (_power(record.error),), (_power(record.tolerance),)
     return claim, (record.witness,), (sizes,), (str(record.points),), *errors
 
