@@ -66,9 +66,9 @@ class Question:
 class Kernel:
     """The loss and gradients of a system in one precision; the loss of a batch is the mean of its sequences' losses.
 
-    ``kernel(parameters, inputs)`` is (loss, {key: gradient}) for every learnt array. Shapes are the definition's, steps
-    first; every input may have an axis for the batch in front. Results belong to the caller. ``default`` answers the
-    call itself; other questions are compiled when they are first asked.
+    ``kernel(parameters, inputs)`` is (loss, {key: gradient}) for every learnt array, or for every given one where
+    nothing is learnt. Shapes are the definition's, steps first; every input may have an axis for the batch in front.
+    Results belong to the caller. ``default`` answers the call itself; other questions are compiled when first asked.
     """
 
     derivation: Derivation
@@ -84,7 +84,7 @@ class Kernel:
 
     @property
     def source(self) -> str:
-        """The text that computes the loss and every learnt array's gradient."""
+        """The text that answers the call itself: the loss, and gradients with respect to what is learnt, or given."""
         return self.default.variant.source
 
     @property
@@ -98,7 +98,7 @@ class Kernel:
         return self.default.variant.path
 
     def __call__(self, parameters: Mapping[str, Any], inputs: Mapping[str, Any]) -> Answer:
-        """The loss, and its gradient with respect to every learnt array."""
+        """The loss, and its gradient with respect to every learnt array; where nothing is learnt, every given one."""
         return self.answer(self.default, parameters, inputs)
 
     def gradients(
@@ -285,7 +285,7 @@ def compile(
     chosen = dict(functions or {})
     forward, program = bound(derivation.forward, chosen), bound(derivation.program, chosen)
     table = expected(program, derivation.system.defaults)
-    learnt = tuple(key for key, item in table.items() if item.role == "learn")
-    default = asked(derivation, program, table, "gradients", learnt, dtype, jit)
-    questions = {("gradients", *learnt): default}
+    learnt, given = (tuple(key for key, item in table.items() if item.role == role) for role in ("learn", "given"))
+    default = asked(derivation, program, table, "gradients", learnt or given, dtype, jit)
+    questions = {("gradients", *(learnt or given)): default}
     return Kernel(derivation, dtype, jit, threads, forward, program, table, default, questions, Lock())

@@ -67,7 +67,7 @@ def where(condition: Any, yes: Any, no: Any) -> Any:
 
 def argmax(x: Any, axis: int) -> Any:
     """Where the first largest number stands; a NaN is larger than any other."""
-    undefined = np.asarray(x != x, dtype=bool)  # noqa: PLR0124: a NaN differs from itself
+    undefined = np.asarray(x != x, dtype=bool)  # a NaN differs from itself
     return np.where(undefined.any(axis), undefined.argmax(axis), np.argmax(x, axis))
 
 

@@ -35,7 +35,7 @@ def _compared(rows: Array, inside: Any, numbers: Any) -> _Compared:
     if watch is not None:
         gaps = (best - real)[real < best]
         watch(min(gaps) if len(gaps) else float("inf"))
-    equal = (real == best) | ((real != real) & (best != best))  # noqa: PLR0124: a NaN differs from itself
+    equal = (real == best) | ((real != real) & (best != best))  # a NaN differs from itself
     one = numbers.ones(inside.shape)
     return _Compared(first, best, numbers.where(equal, one, 0 * one) * constant(inside, numbers))
 

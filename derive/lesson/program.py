@@ -52,8 +52,16 @@ def _definition(system: System) -> list[str]:
 
 
 def _sizes(derivation: Derivation, example: Example) -> dict[str, object]:
-    """The sizes that no array tells: those with a default that the example does not take."""
-    return {n: example.sizes[n] for n, value in derivation.system.defaults if example.sizes.get(n, value) != value}
+    """The sizes that are no axis of an array, and those with a default that the example does not take."""
+    program, default = derivation.forward, dict(derivation.system.defaults)
+    given = [item for item in program.declarations if item.role != "defined"]
+    axes = {
+        axis for item in given for axis in (*item.shape, *(span.upper - span.lower + 1 for span in item.superscripts))
+    }
+    told = {size.name for size in program.independent if size in axes} | {
+        name for name, value in default.items() if example.sizes.get(name, value) == value
+    }
+    return {size.name: example.sizes[size.name] for size in program.independent if size.name not in told}
 
 
 def _dictionary(name: str, values: dict[str, object], sizes: Mapping[str, object] = MappingProxyType({})) -> list[str]:

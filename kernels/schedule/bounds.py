@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import cast
 
 import sympy as sp
 
-from derive.language.expression import Condition, Divides, Integer, Within
+from derive.language import expression as ast
+from derive.language.expression import Condition, Divides, Expression, Integer, Within
 from derive.language.system import Range
-from kernels.schedule.integers import integer, replaced
+from kernels.schedule.integers import integer, replaced, undivided_condition
 
 Ends = tuple[Integer, Integer]
 
@@ -92,6 +94,17 @@ def needed(conditions: Iterable[Condition], ranges: Sequence[Range]) -> tuple[Co
         if certain is None:
             kept.append(simplest(condition, ranges))
     return tuple(dict.fromkeys(kept))
+
+
+def settled(value: Expression, ranges: Sequence[Range]) -> Expression:
+    """``value`` without the conditions inside it that are certain for all indices in their ranges, outside of sums."""
+    if isinstance(value, ast.Sum | ast.LogSumExp | ast.Maximum | ast.Share):
+        return value
+    value = ast.map_children(lambda child: settled(child, ranges), value)
+    if not isinstance(value, ast.Guard):
+        return value
+    left = needed(map(undivided_condition, value.conditions), ranges)
+    return ast.ZERO if left is None else replace(value, conditions=left) if left else value.body
 
 
 def simplest(condition: Condition, ranges: Sequence[Range]) -> Condition:

@@ -105,11 +105,12 @@ def read(part: Part, name: str, rewriting: Rewriting, sizes: tuple[Range, ...]) 
 
     if part.target.name == name:
         return part
+    known = (*sizes, *part.loops, *part.sums)
     body = inside(part.body)
-    found = factors(body)
-    if body == part.body or not found.conditions:
-        return replace(part, body=body)
-    left = bounds.needed((*part.conditions, *found.conditions), (*sizes, *part.loops, *part.sums))
+    if body == part.body:
+        return part
+    found = factors(bounds.settled(body, known))
+    left = bounds.needed((*part.conditions, *found.conditions), known)
     if left is None:
         return replace(part, sums=(), conditions=(), body=ast.ZERO)
     return replace(part, conditions=left, body=found.body)

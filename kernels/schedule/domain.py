@@ -26,6 +26,8 @@ from kernels.schedule.integers import (
     replaced,
     replaced_conditions,
     replaced_in,
+    undivided,
+    undivided_condition,
 )
 from kernels.schedule.plan import Conditions, Part
 
@@ -125,18 +127,13 @@ def divided(old: Domain, division: Divides) -> Domain:
 
 
 def collected(value: Expression) -> Expression:
-    """``value`` with the terms of every subscript collected: (s n − p)/s + p/s is n."""
+    """``value`` with the terms of every subscript and condition collected: (s n − p)/s + p/s is n."""
+    if isinstance(value, ast.Guard):
+        value = replace(value, conditions=tuple(map(undivided_condition, value.conditions)))
     if not isinstance(value, Access):
         return ast.map_children(collected, value)
     superscripts, subscripts = (tuple(map(undivided, places)) for places in (value.superscripts, value.subscripts))
     return replace(value, superscripts=superscripts, subscripts=subscripts)
-
-
-def undivided(value: Integer) -> Integer:
-    """``value`` without a division that comes out even, by s + 1 too: ((s + 1) n − p)/(s + 1) + p/(s + 1) is n."""
-    found = integer(value)
-    compound = any(power.exp.is_negative and power.base.is_Add for power in found.atoms(sp.Pow))
-    return integer(sp.cancel(sp.together(found))) if compound else found
 
 
 # Bounds of one loop ---------------------------------------------------------------------------------------------------

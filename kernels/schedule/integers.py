@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from typing import cast
 
 import sympy as sp
@@ -32,6 +33,18 @@ def indices(*values: object) -> set[sp.Symbol]:
 def replaced(value: Integer, change: Change) -> Integer:
     """``value`` with symbols replaced."""
     return cast("Integer", sp.sympify(value).xreplace(dict(change)))
+
+
+def undivided(value: Integer) -> Integer:
+    """``value`` without a division that comes out even, by s + 1 too: ((s + 1) n − p)/(s + 1) + p/(s + 1) is n."""
+    found = integer(value)
+    compound = any(power.exp.is_negative and power.base.is_Add for power in found.atoms(sp.Pow))
+    return integer(sp.cancel(sp.together(found))) if compound else found
+
+
+def undivided_condition(condition: Condition) -> Condition:
+    """The condition without such divisions."""
+    return type(condition)(*(undivided(getattr(condition, item.name)) for item in fields(condition)))
 
 
 def extent(item: Range) -> Integer:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
@@ -13,8 +15,7 @@ from kernels.verification.objective import Arrays, Gradients, groups, objective,
 
 def array_module() -> SimpleNamespace:
     """JAX's NumPy, with a function for what is held constant."""
-    import jax.numpy
-
+    jax: Any = import_module("jax")
     return SimpleNamespace(**vars(jax.numpy), constant=jax.lax.stop_gradient)
 
 
@@ -27,8 +28,7 @@ def gradients(
     functions: Mapping[str, str],
 ) -> Gradients:
     """∂loss/∂key for every key of ``wrt``."""
-    import jax
-
+    jax: Any = import_module("jax")
     numbers = array_module()
     found: Gradients = {}
     with jax.enable_x64(True):

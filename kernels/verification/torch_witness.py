@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from operator import attrgetter
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +17,7 @@ _OF_ONE_ARRAY = ("tanh", "exp", "log", "log1p", "sqrt", "sin", "cos", "max", "tr
 
 def array_module() -> SimpleNamespace:
     """PyTorch under NumPy's names, as far as the evaluator needs them: everything a tensor of double precision."""
-    import torch
+    torch: Any = import_module("torch")
 
     def tensor(array: Any) -> Any:
         return torch.as_tensor(array, dtype=torch.float64)
@@ -56,8 +57,7 @@ def gradients(
     functions: Mapping[str, str],
 ) -> Gradients:
     """∂loss/∂key for every key of ``wrt``."""
-    import torch
-
+    torch: Any = import_module("torch")
     numbers = array_module()
     constants = {key: numbers.asarray(array) for key, array in values.items()}
     at = objective(program, loss, sizes, constants, functions, numbers)

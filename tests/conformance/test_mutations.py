@@ -27,8 +27,8 @@ from derive.calculus import (
     network,
     recurrence,
     recursion,
+    shared_adjoints,
     slopes,
-    substitution,
     tidy,
     vectorised,
     walk,
@@ -76,6 +76,14 @@ learn  w in R
 y[i] = w * x[2*i] for i = 0..n-1
 loss = <y, y> / 2
 """
+SCALED = """
+title  Every other entry, each times a weight of its own
+sizes  n entries
+given  x in R^(2*n + 1)
+learn  w in R^n
+y[i] = w[i] * x[2*i] for i = 0..n-1
+loss = <y, y> / 2
+"""
 WEIGHTS = """
 title  Weights that are no softmax, because numerator and denominator read different vectors
 sizes  n weights
@@ -111,6 +119,7 @@ SYSTEMS: dict[str, System] = {
     "square": parse(SQUARE),
     "strided": parse(STRIDED),
     "every other": parse(EVERY_OTHER),
+    "scaled": parse(SCALED),
     "weights": parse(WEIGHTS),
     "classes": parse(CLASSES),
     "lag2": parse(LAG2),
@@ -197,8 +206,8 @@ def _without(kind: type) -> Callable[[Any], Any]:
 def _off_by_one(right: Any) -> Any:
     """Every solved delta gives the index one too high."""
 
-    def solutions(term: Any) -> Any:
-        return [(order, delta, bound, value + 1, needed) for order, delta, bound, value, needed in right(term)]
+    def solutions(*asked: Any) -> Any:
+        return [(order, delta, bound, value + 1, needed) for order, delta, bound, value, needed in right(*asked)]
 
     return solutions
 
@@ -265,7 +274,7 @@ MUTATIONS: dict[str, Mutation] = {
         recurrence, "partial_derivative", _changed(_times_1001)
     ),
     "contraction forgets which step is the last": Mutation(adjoint, "contracted", _without(Within)),
-    "contraction forgets the range of a window": Mutation(adjoint, "contracted", _without(Within), "strided"),
+    "contraction forgets the range of a window": Mutation(adjoint, "contracted", _without(Within), "scaled"),
     "contraction forgets divisibility": Mutation(adjoint, "contracted", _without(Divides), "every other"),
     "a solved delta is off by one": Mutation(contract, "_solutions", _off_by_one),
     "a solved delta of a window is off by one": Mutation(contract, "_solutions", _off_by_one, "strided"),
@@ -317,7 +326,7 @@ MUTATIONS: dict[str, Mutation] = {
     "a stretch is told of another step": Mutation(recursion, "cases", _changed(_early_stretch)),
     "an adjoint's stretches are told of another step": Mutation(explain, "cases", _changed(_early_stretch)),
     "an adjoint is put in at another time": Mutation(
-        substitution, "matched", _changed(lambda at: {key: value - 1 for key, value in at.items()})
+        shared_adjoints, "matched", _changed(lambda at: {key: value - 1 for key, value in at.items()})
     ),
     "a term counts where its condition fails": Mutation(
         cases._Guarded, "is_alive", _instead(lambda self, low, high: True)
