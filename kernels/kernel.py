@@ -66,9 +66,9 @@ class Question:
 class Kernel:
     """The loss and gradients of a system in one precision; the loss of a batch is the mean of its sequences' losses.
 
-    ``kernel(parameters, inputs)`` is (loss, {key: gradient}) for every learnt array, or for every given one where
-    nothing is learnt. Shapes are the definition's, steps first; every input may have an axis for the batch in front.
-    Results belong to the caller. ``default`` answers the call itself; other questions are compiled when first asked.
+    ``kernel(parameters, inputs)`` is (loss, {key: gradient}) for every learnt array. Shapes are the definition's, steps
+    first; every input may have an axis for the batch in front. Results belong to the caller. ``default`` answers the
+    call itself; other questions are compiled when they are first asked.
     """
 
     derivation: Derivation
@@ -84,8 +84,8 @@ class Kernel:
 
     @property
     def source(self) -> str:
-        """The text that answers the call itself: the loss, and gradients with respect to what is learnt, or given."""
-        return self.default.variant.source
+        """The text that computes the loss and every learnt array's gradient, or every given one's if none is learnt."""
+        return self.shown.variant.source
 
     @property
     def learnt(self) -> tuple[str, ...]:
@@ -95,10 +95,16 @@ class Kernel:
     @property
     def path(self) -> Path:
         """The file that holds ``source``."""
-        return self.default.variant.path
+        return self.shown.variant.path
+
+    @property
+    def shown(self) -> Question:
+        """The question that ``source`` answers."""
+        given = tuple(key for key, item in self.table.items() if item.role == "given")
+        return self.default if self.learnt else self.question("gradients", *given)
 
     def __call__(self, parameters: Mapping[str, Any], inputs: Mapping[str, Any]) -> Answer:
-        """The loss, and its gradient with respect to every learnt array; where nothing is learnt, every given one."""
+        """The loss, and its gradient with respect to every learnt array."""
         return self.answer(self.default, parameters, inputs)
 
     def gradients(
@@ -285,7 +291,7 @@ def compile(
     chosen = dict(functions or {})
     forward, program = bound(derivation.forward, chosen), bound(derivation.program, chosen)
     table = expected(program, derivation.system.defaults)
-    learnt, given = (tuple(key for key, item in table.items() if item.role == role) for role in ("learn", "given"))
-    default = asked(derivation, program, table, "gradients", learnt or given, dtype, jit)
-    questions = {("gradients", *(learnt or given)): default}
+    learnt = tuple(key for key, item in table.items() if item.role == "learn")
+    default = asked(derivation, program, table, "gradients", learnt, dtype, jit)
+    questions = {("gradients", *learnt): default}
     return Kernel(derivation, dtype, jit, threads, forward, program, table, default, questions, Lock())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -19,6 +19,7 @@ def program_text(derivation: Derivation, example: Example) -> str:
     learnt = {d.name for d in derivation.forward.declarations if d.role == "learn"}
     parameters = {key: value for key, value in example.values.items() if key in learnt}
     inputs = {key: value for key, value in example.values.items() if key not in learnt}
+    given = [d.name for d in derivation.forward.declarations if d.role == "given"]
     return "\n".join(
         (
             "import numpy as np",
@@ -31,12 +32,20 @@ def program_text(derivation: Derivation, example: Example) -> str:
             "kernel = kernels.compile(derivation)",
             *_dictionary("parameters", parameters),
             *_dictionary("inputs", inputs, _sizes(derivation, example)),
-            "loss, gradients = kernel(parameters, inputs)",
+            *_call([key for key in inputs if not learnt and key in given]),
             'print("loss", round(float(loss), 3))',
             "for name, gradient in gradients.items():",
             '    print(name, np.round(gradient, 3), sep="\\n")',
         )
     )
+
+
+def _call(wrt: Sequence[str]) -> list[str]:
+    """The loss and the gradients: of what is learnt, else ``wrt`` something."""
+    if not wrt:
+        return ["loss, gradients = kernel(parameters, inputs)"]
+    keys = ", ".join(f'"{key}"' for key in wrt)
+    return ["loss = kernel.loss(parameters, inputs)", f"gradients = kernel.gradients(parameters, inputs, [{keys}])"]
 
 
 def _definition(system: System) -> list[str]:
