@@ -10,10 +10,11 @@ from typing import TypeGuard
 
 import sympy as sp
 
+from derive.calculus.stages import free_indices as free_symbols
 from derive.language import expression as ast
 from derive.language.array_functions import ARRAY_FUNCTIONS
 from derive.language.expression import Access, Condition, Expression
-from kernels.schedule.integers import condition_indices, indices, replaced_in
+from kernels.schedule.integers import indices, replaced_in
 
 
 @dataclass(frozen=True)
@@ -125,30 +126,7 @@ def is_plain(value: Expression) -> bool:
 
 def free_indices(value: Expression) -> set[sp.Symbol]:
     """The indices in ``value`` that no sum in it binds."""
-    match value:
-        case Access(superscripts=superscripts, subscripts=subscripts):
-            return indices(*superscripts, *subscripts)
-        case ast.SizeValue(value=number):
-            return indices(number)
-        case (
-            ast.Sum(index=bound, lower=lower, upper=upper, body=body)
-            | ast.LogSumExp(index=bound, lower=lower, upper=upper, body=body)
-        ):
-            return (free_indices(body) - {bound}) | indices(lower, upper)
-        case ast.Slice(operand=operand, places=places):
-            ends = [end for place in places for end in (place if isinstance(place, tuple) else (place,))]
-            return free_indices(operand) | indices(*ends)
-        case ast.Maximum(ranges=ranges, body=body, conditions=conditions):
-            found = free_indices(ast.Guard(conditions, body))
-            for item in reversed(ranges):
-                found = (found - {item.index}) | indices(item.lower, item.upper)
-            return found
-        case ast.Share(maximum=maximum, at=at):
-            return free_indices(maximum) | indices(*at)
-        case ast.Guard(conditions=conditions, body=body):
-            return free_indices(body).union(*map(condition_indices, conditions))
-        case _:
-            return set[sp.Symbol]().union(*map(free_indices, ast.children(value)))
+    return indices(*free_symbols(value))
 
 
 def superscript_indices(value: Expression) -> set[sp.Symbol]:
